@@ -1,0 +1,214 @@
+package tenure
+
+import (
+	"context"
+	"time"
+
+	"github.com/tenure-go/tenure/internal/protocol"
+)
+
+// candidacy is a member's wish to lead one election, from the call of Campaign
+// or Lead until nothing of it is left in the store. Its fields below the line
+// are guarded by Member.mu.
+type candidacy struct {
+	ctx      context.Context // for its values only
+	election string
+	priority int
+	attended bool             // by Lead, which says when a term has drained
+	drain    time.Duration    // how long its function may take to return
+	won      chan *Leadership // holds one
+	done     chan struct{}
+	err      error // valid once done is closed
+
+	// ---
+	term      *Leadership // the present one, until it has drained
+	dismissed bool        // nobody wants it any more
+	finished  bool
+}
+
+func (c *candidacy) campaign() protocol.Event {
+	return protocol.Campaign{Election: c.election, Priority: c.priority}
+}
+
+// waiting: it wants to be elected and has no term.
+func (c *candidacy) waiting() bool { return c.term == nil && !c.dismissed }
+
+// leaving: all that is missing is its end in the store.
+func (c *candidacy) leaving() bool { return c.term == nil && c.dismissed }
+
+// Campaign waits until this member leads the election. The term lasts until
+// Resign, Close, or its loss; ctx only bounds the wait. When ctx ends first,
+// nothing stays behind in the store: Campaign waits for that, for at most a
+// third of the TTL, after which the member goes on trying.
+//
+// Errors: ErrInvalid, ErrAlreadyCandidate, ErrClosed, ErrDuplicateMember, the
+// error of ctx, and those of the store that trying again cannot mend.
+func (m *Member) Campaign(ctx context.Context, election string, opts CampaignOptions) (*Leadership, error) {
+	l, err := m.startCampaign(ctx, election, opts)
+	if err != nil {
+		return nil, &Error{Op: "campaign", Election: election, Err: err}
+	}
+	return l, nil
+}
+
+func (m *Member) startCampaign(ctx context.Context, election string, opts CampaignOptions) (*Leadership, error) {
+	c, err := m.enter(ctx, &candidacy{election: election, priority: opts.Priority})
+	if err != nil {
+		return nil, err
+	}
+	return m.await(ctx, c)
+}
+
+// enter registers a candidacy and lets it campaign.
+func (m *Member) enter(ctx context.Context, c *candidacy) (*candidacy, error) {
+	if err := checkName("election", c.election); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c.ctx, c.won, c.done = ctx, make(chan *Leadership, 1), make(chan struct{})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.closing:
+		return nil, ErrClosed
+	case m.err != nil:
+		return nil, m.err
+	case m.candidates[c.election] != nil:
+		return nil, ErrAlreadyCandidate
+	}
+	m.candidates[c.election] = c
+	m.post(c.campaign())
+	return c, nil
+}
+
+// post gives an event to the session; without one there is nothing to tell, and
+// the next session is told of all who wait. Member.mu is held.
+func (m *Member) post(ev protocol.Event) {
+	if m.session != nil {
+		m.session.inbox.put(ev)
+	}
+}
+
+// await waits for the term that a candidacy campaigns for.
+func (m *Member) await(ctx context.Context, c *candidacy) (*Leadership, error) {
+	select {
+	case l := <-c.won:
+		return l, nil
+	case <-c.done:
+		return nil, c.err
+	case <-ctx.Done():
+	}
+	m.mu.Lock()
+	m.dismiss(c)
+	m.mu.Unlock()
+	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.opts.TTL/3)
+	defer cancel()
+	select {
+	case <-c.done:
+	case <-leave.Done():
+	}
+	return nil, ctx.Err()
+}
+
+// dismiss ends a candidacy whatever its state; what is left of it in the store
+// is cleared away in the background. Member.mu is held.
+func (m *Member) dismiss(c *candidacy) {
+	if c.dismissed || c.finished {
+		return
+	}
+	c.dismissed = true
+	cause := ErrResigned
+	if m.closing {
+		cause = ErrClosed
+		c.err = ErrClosed
+	}
+	if c.term == nil {
+		if m.session == nil {
+			m.finish(c, c.err)
+		} else {
+			m.post(protocol.Withdraw{Election: c.election})
+		}
+		return
+	}
+	c.term.resign(cause)
+	select {
+	case <-c.won: // nobody has taken the term, so nobody will say that it has drained
+		c.term.drained()
+	default:
+		if !c.attended {
+			c.term.drained()
+		}
+	}
+}
+
+// finish ends a candidacy of which nothing is left. Member.mu is held.
+func (m *Member) finish(c *candidacy, err error) {
+	if c.finished {
+		return
+	}
+	c.finished = true
+	if c.err == nil {
+		c.err = err
+	}
+	delete(m.candidates, c.election)
+	close(c.done)
+}
+
+// candidacyDone takes the protocol's word that nothing is left in the store.
+func (m *Member) candidacyDone(election string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.candidates[election]
+	switch {
+	case c == nil:
+	case c.waiting() && err == nil: // said of one before it
+	case c.attended && c.term != nil: // its function still runs
+	default:
+		m.finish(c, err)
+	}
+}
+
+// candidacy returns who campaigns for an election here, or nil.
+func (m *Member) candidacy(election string) *candidacy {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.candidates[election]
+}
+
+// elected hands a new term to its candidacy, or back if nobody wants it now.
+func (m *Member) elected(c *candidacy, l *Leadership) {
+	m.mu.Lock()
+	c.term = l
+	dismissed := c.dismissed
+	if !dismissed {
+		c.won <- l // has room: the one before was taken, or there was none
+	}
+	m.mu.Unlock()
+	info := l.info()
+	m.note(func() {
+		m.opts.Logger.Info("elected", "election", info.Election, "member", info.Member, "token", info.Token)
+		if f := m.opts.Trace.Elected; f != nil {
+			f(info)
+		}
+	})
+	if dismissed {
+		l.resign(ErrResigned)
+		l.drained()
+	}
+}
+
+func (m *Member) termEnded(l *Leadership) {
+	info, cause := l.info(), l.Cause()
+	m.note(func() {
+		m.opts.Logger.Info("term ended", "election", info.Election, "member", info.Member, "token", info.Token, "cause", cause)
+		if f := m.opts.Trace.Ended; f != nil {
+			f(info, cause)
+		}
+	})
+}
+
+func (l *Leadership) info() TermInfo {
+	return TermInfo{Election: l.c.election, Member: l.s.m.opts.ID, Token: l.token}
+}

@@ -1,0 +1,85 @@
+package tenure
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tenure-go/tenure/internal/protocol"
+)
+
+// Causes of a term's end. The first group is the holder's own doing; the
+// second unwraps to ErrLost.
+var (
+	// ErrResigned: Resign was called, or the function given to Lead returned.
+	ErrResigned = errors.New("tenure: resigned")
+	// ErrClosed: the Member was closed. Calls on a closed Member return it too.
+	ErrClosed = errors.New("tenure: member closed")
+
+	// ErrLost: the term ended without its holder's doing.
+	ErrLost = protocol.ErrLost
+	// ErrSessionExpired: the session's lease has ended, or may have.
+	ErrSessionExpired = protocol.ErrSessionExpired
+	// ErrUnproven: nothing has shown for a whole TTL that the seat is still
+	// held, so that it may have been given to another.
+	ErrUnproven = protocol.ErrUnproven
+	// ErrDispossessed: somebody else deleted or overwrote the seat.
+	ErrDispossessed = protocol.ErrDispossessed
+)
+
+// Other errors that callers test for.
+var (
+	// ErrAlreadyCandidate: this member already campaigns for, or leads, the
+	// election.
+	ErrAlreadyCandidate = errors.New("tenure: already a candidate")
+	// ErrDuplicateMember: another live process has the same member ID.
+	ErrDuplicateMember = errors.New("tenure: duplicate member id")
+	// ErrInvalid: an argument or option that cannot be used; the message names
+	// it, its limit and what to do.
+	ErrInvalid = errors.New("tenure: invalid")
+	// ErrDrainTimeout: the function given to Lead has not returned in its drain
+	// time after the term ended.
+	ErrDrainTimeout = errors.New("tenure: drain timeout")
+	// ErrCorrupt: a record in the store cannot be read by this program.
+	ErrCorrupt = protocol.ErrCorrupt
+)
+
+// Error says which operation on which election an error belongs to.
+type Error struct {
+	Op       string // "campaign", "commit", "join", ...
+	Election string // empty for operations on no election
+	Err      error
+}
+
+func (e *Error) Error() string {
+	if e.Election == "" {
+		return fmt.Sprintf("%s: %v", e.Op, e.Err)
+	}
+	return fmt.Sprintf("%s %q: %v", e.Op, e.Election, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// PanicError is what Lead returns when its function panicked, or left its
+// goroutine with runtime.Goexit (Value is then nil).
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string {
+	if e.Value == nil {
+		return "tenure: the function left its goroutine without returning"
+	}
+	return fmt.Sprintf("tenure: panic: %v", e.Value)
+}
+
+// Unwrap returns the panic's value where that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,60 @@
+// Package protocol is Tenure's election protocol as a pure state machine: no
+// goroutine, no clock, no store and no randomness is inside it. Events go in
+// with the time at which they happened, actions come out:
+//
+//	actions := session.Step(now, event)
+//
+// The shell (package tenure) owns goroutines, timers and store calls; it turns
+// replies, watch events and the user's wishes into events, and carries out
+// actions in the order given.
+//
+// # What one Session knows
+//
+// A Session has a deadline of its own, moved by renewals, and any number of
+// elections. Of each election it keeps a phase, three facts and at most one
+// request in flight:
+//
+//	phase      outside    no term of ours that the user knows of
+//	           leading    a term is held, as long as both deadlines are ahead
+//	           draining   the term has ended; the user's function still runs
+//
+//	seat       free, ours at a token, or another's; as of a revision
+//	candidate  our own key: absent, or what it says; and its last Modified
+//	queue      the candidates that wait, as of the last look
+//
+// Facts come from looks (one List of the seat and of all candidates), from
+// rounds, from watches and from the replies to our own commits; a fact of an
+// older revision never replaces one of a newer. When a reply is lost or a
+// condition refused, nothing is guessed: the facts count as unknown until the
+// next look.
+//
+// # What it does
+//
+// Everything outside a term follows from one table (election.advance), read
+// from top to bottom whenever no request is in flight:
+//
+//	facts unknown                          look
+//	seat ours, token new here, wanted      begin the term
+//	seat ours                              hand over to the first in line, or release
+//	not wanted, candidate key present      withdraw (delete it, or mark it: P3)
+//	not wanted                             done
+//	not enrolled, and others go first      enrol
+//	seat free, our turn                    take
+//	seat free                              wait our place in line x grace
+//	not enrolled                           enrol
+//	enrolled                               wait for a watch event or a round
+//
+// # Invariants
+//
+//	P1  The seat is the truth. A term begins only from a commit, a read or an
+//	    offer that shows the seat ours at a token above every token that ended
+//	    here, and above everything seen when the campaign began.
+//	P2  Held means two deadlines ahead, each on two clocks: the session's and
+//	    the evidence's. Each counts from before the request was sent. A reply
+//	    moves a deadline only while the old one is ahead; passing one is final.
+//	P3  Each write names the state it replaces: our candidate key at its last
+//	    known Modified, the seat absent or at its token. So a request whose
+//	    reply was lost either takes effect on the state it was meant for, or
+//	    never. The one exception, a key guarded as absent, is why leaving then
+//	    writes a mark instead of deleting the key.
+package protocol

@@ -1,0 +1,476 @@
+package protocol
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/tenure-go/tenure/store"
+)
+
+type phase uint8
+
+const (
+	outside phase = iota
+	leading
+	draining
+)
+
+type holder uint8
+
+const (
+	free holder = iota
+	ours
+	others
+)
+
+// election is what a session knows and wants of one election; see the package
+// comment.
+type election struct {
+	name     string
+	place    int // in Session.order
+	wanted   bool
+	priority int
+	phase    phase
+
+	// Facts.
+	known bool // the facts below are complete
+	seat  struct {
+		holder holder
+		token  Token
+		rev    store.Revision // as of which this is known
+		proof  proof          // of ours
+	}
+	cand struct {
+		state CandidateState
+		rev   store.Revision // last known Modified; zero while there is no key
+	}
+	queue    []rival // waiting candidates of others, first in line first
+	proof    proof   // of the last look or enrolment
+	lookedAt int64   // Mono
+
+	// Of the last round: its own term as mirrored under the session.
+	mirrored, mirroredAt store.Revision
+	asked                uint64
+
+	// The term.
+	token Token
+	until Instant
+	ended Token // no token up to it is ever held here again
+	clean bool  // it was resigned, so the seat is passed on once drained
+
+	// The request in flight.
+	req    uint64
+	move   Move
+	leaves CandidateState // what it makes of our candidate key; "": deleted
+
+	failures int
+	due      int64 // Mono; zero when nothing waits for time
+}
+
+// rival is another candidate that waits.
+type rival struct {
+	key      string
+	modified store.Revision
+	lease    store.LeaseID
+	record   Candidate
+}
+
+// election returns the state of an election, made when there is none: of one
+// that a watch or a round shows ours although nobody campaigns here.
+func (s *Session) election(name string) *election {
+	e := s.elections[name]
+	if e == nil {
+		e = &election{name: name, place: len(s.order), ended: s.seen}
+		s.elections[name] = e
+		s.order = append(s.order, e)
+	}
+	return e
+}
+
+func (s *Session) remove(e *election) {
+	delete(s.elections, e.name)
+	last := len(s.order) - 1
+	s.order[e.place] = s.order[last]
+	s.order[e.place].place = e.place
+	s.order[last] = nil
+	s.order = s.order[:last]
+}
+
+// The user's wishes.
+
+func (s *Session) campaign(now Instant, ev Campaign) {
+	e := s.election(ev.Election)
+	e.wanted, e.priority = true, ev.Priority
+	s.advance(now, e)
+}
+
+func (s *Session) withdraw(now Instant, e *election) {
+	if e.phase != outside {
+		return // Resign and Drained end a term
+	}
+	e.wanted, e.due = false, 0
+	s.advance(now, e)
+}
+
+func (s *Session) resign(now Instant, e *election, cause error) {
+	s.end(e, cause, true)
+	s.advance(now, e) // look for a successor while the user's function drains
+}
+
+func (s *Session) drained(now Instant, e *election, again bool) {
+	e.phase, e.wanted, e.due = outside, again, 0
+	if !e.clean {
+		e.known = false
+	}
+	s.advance(now, e)
+}
+
+// Terms.
+
+// begin starts the term of the seat's token. Evidence that has run out by now
+// is no evidence: look first.
+func (s *Session) begin(now Instant, e *election) {
+	until := e.seat.proof.sent.Add(s.trust(s.cfg.TTL))
+	if e.seat.proof.rev == 0 || !now.Before(until) {
+		e.known = false
+		s.advance(now, e)
+		return
+	}
+	e.phase, e.token, e.until, e.clean, e.failures = leading, e.seat.token, until, false, 0
+	e.queue = nil
+	s.lapse = earlier(s.lapse, until)
+	s.do(Begin{Election: e.name, Token: e.token, Until: until})
+}
+
+// extend moves the evidence's deadline, which is still ahead while leading.
+func (s *Session) extend(e *election, sent Instant) {
+	until := later(e.until, sent.Add(s.trust(s.cfg.TTL)))
+	if until != e.until {
+		e.until = until
+		s.do(Extend{Election: e.name, Token: e.token, Until: until})
+	}
+}
+
+func (s *Session) end(e *election, cause error, clean bool) {
+	e.phase, e.ended, e.clean, e.known = draining, max(e.ended, e.token), clean, false
+	s.do(End{Election: e.name, Token: e.token, Cause: cause})
+}
+
+func (s *Session) proved(_ Instant, e *election, ev Proof) {
+	if ev.Current {
+		s.extend(e, ev.Sent)
+	} else if ev.Revision > e.token {
+		s.end(e, ErrDispossessed, false)
+	}
+}
+
+// What is learnt of the seat.
+
+// seatSeen takes the state of the seat as of a revision; nil: there is none.
+func (s *Session) seatSeen(now Instant, e *election, entry *store.Entry, rev store.Revision) {
+	if e.phase != outside {
+		if e.phase == leading && rev > e.token && (entry == nil || entry.Modified != e.token) {
+			s.end(e, ErrDispossessed, false)
+		}
+		return
+	}
+	if rev <= e.seat.rev {
+		return
+	}
+	switch s.holderOf(entry) {
+	case ours:
+		s.sighted(now, e, entry.Modified, s.proofBefore(e, entry.Modified))
+	case free:
+		e.seat.holder, e.seat.rev = free, rev
+		e.known, e.due = false, 0 // whose turn it is takes a look
+		s.advance(now, e)
+	default:
+		e.seat.holder, e.seat.rev = others, rev
+		e.due = 0
+		s.advance(now, e)
+	}
+}
+
+// holderOf says whose a seat is. One that cannot be read is somebody's.
+func (s *Session) holderOf(entry *store.Entry) holder {
+	if entry == nil {
+		return free
+	}
+	if seat, err := DecodeSeat(entry.Value); err == nil && seat.Session == s.cfg.Session {
+		return ours
+	}
+	return others
+}
+
+// sighted: the seat is ours at a token. An offer at or below our enrolment, or
+// at or below a token that ended here, is void.
+func (s *Session) sighted(now Instant, e *election, token Token, p proof) {
+	if e.phase != outside {
+		if e.phase == leading && token > e.token {
+			s.end(e, ErrDispossessed, false)
+		}
+		return
+	}
+	if token <= e.ended || token <= e.cand.rev || token <= e.seat.rev {
+		return
+	}
+	// The offer has changed our candidate key, so whatever request is in flight
+	// is answered by what is known now.
+	e.req = 0
+	e.seat.holder, e.seat.token, e.seat.rev, e.seat.proof = ours, token, token, p
+	e.cand.state, e.cand.rev = Offered, token
+	e.known, e.due = e.wanted, 0 // to pass it on takes a look
+	s.advance(now, e)
+}
+
+// looked takes the reply to a look.
+func (s *Session) looked(now Instant, e *election, ev Looked) {
+	if e.req != ev.ID {
+		return
+	}
+	e.req = 0
+	if ev.Err != nil {
+		s.failed(now, e, MoveLook, ev.Err)
+		return
+	}
+	e.failures = 0
+	l := &ev.Listing
+	at := proof{ev.Sent, l.Revision}
+	e.proof, e.lookedAt = at, now.Mono
+	s.readCandidates(e, l)
+	if l.Revision >= e.seat.rev {
+		seat := l.Entry(SeatKey(e.name))
+		e.seat.holder, e.seat.rev = s.holderOf(seat), l.Revision
+		if e.seat.holder == ours {
+			e.seat.token, e.seat.proof = seat.Modified, at
+		}
+		e.known = true
+	}
+	if e.phase == draining {
+		if e.known && e.seat.holder == ours && e.seat.token == e.token && now.Before(e.until) {
+			s.extend(e, ev.Sent)
+		}
+	} else if e.known && e.seat.holder == free && e.wanted && e.cand.state == Waiting {
+		e.due = now.Mono + int64(e.ahead())*int64(s.cfg.Grace)
+	}
+	s.advance(now, e)
+}
+
+// readCandidates takes our own key and the queue from a look. A candidate that
+// cannot be read is not eligible.
+func (s *Session) readCandidates(e *election, l *store.Listing) {
+	own := CandidateKey(e.name, s.cfg.Session)
+	e.cand.rev, e.cand.state, e.queue = 0, "", e.queue[:0]
+	for _, entry := range l.Entries {
+		if entry.Key == SeatKey(e.name) {
+			continue
+		}
+		record, err := DecodeCandidate(entry.Value)
+		if entry.Key == own {
+			e.cand.rev, e.cand.state = entry.Modified, record.State
+			continue
+		}
+		if err == nil && record.State == Waiting {
+			e.queue = append(e.queue, rival{entry.Key, entry.Modified, entry.Lease, record})
+		}
+	}
+	slices.SortFunc(e.queue, func(a, b rival) int {
+		return cmp.Or(cmp.Compare(b.record.Priority, a.record.Priority), cmp.Compare(a.modified, b.modified))
+	})
+}
+
+// ahead counts those who go before us: a higher priority, or the same and a
+// longer wait.
+func (e *election) ahead() int {
+	n := 0
+	for _, r := range e.queue {
+		longer := e.cand.state != Waiting || r.modified < e.cand.rev
+		if r.record.Priority > e.priority || (r.record.Priority == e.priority && longer) {
+			n++
+		}
+	}
+	return n
+}
+
+// What follows.
+
+// advance makes the next request of an election that is outside a term; the
+// package comment has the table.
+func (s *Session) advance(now Instant, e *election) {
+	if e.req != 0 || e.phase == leading {
+		return
+	}
+	if now.Mono < e.due {
+		s.due = min(s.due, e.due)
+		return
+	}
+	e.due = 0
+	enrolled := e.cand.state == Waiting
+	switch {
+	case e.phase == draining:
+		s.prepare(now, e)
+	case !e.known:
+		s.look(now, e)
+	case e.seat.holder == ours && e.wanted && e.seat.token > e.ended:
+		s.begin(now, e)
+	case e.seat.holder == ours:
+		e.ended = max(e.ended, e.seat.token)
+		s.passOn(now, e)
+	case !e.wanted && e.cand.rev != 0 && e.cand.state != Withdrawn:
+		s.send(now, e, MoveWithdraw, s.withdrawTx(e))
+	case !e.wanted:
+		s.remove(e)
+		s.do(Done{Election: e.name})
+	case e.seat.holder == free && (enrolled || e.ahead() == 0):
+		s.send(now, e, MoveTake, s.takeTx(e))
+	case !enrolled:
+		s.send(now, e, MoveEnrol, s.enrolTx(e))
+	}
+}
+
+// prepare keeps the queue fresh while the user's function of a resigned term
+// drains, so that the hand-over after it is one commit.
+func (s *Session) prepare(now Instant, e *election) {
+	if !e.clean {
+		return
+	}
+	stale := e.lookedAt + int64(s.cfg.Round)
+	if !e.known || now.Mono >= stale {
+		s.look(now, e)
+		return
+	}
+	e.due = stale
+	s.due = min(s.due, e.due)
+}
+
+func (s *Session) passOn(now Instant, e *election) {
+	if len(e.queue) > 0 {
+		s.send(now, e, MoveHandOver, s.handOverTx(e, e.queue[0]))
+	} else {
+		s.send(now, e, MoveRelease, s.releaseTx(e))
+	}
+}
+
+func (s *Session) look(now Instant, e *election) {
+	e.req, e.move = s.nextID(), MoveLook
+	s.do(Look{
+		ID: e.req, Election: e.name, Timeout: s.timeout(now),
+		Query: store.Query{Keys: []string{SeatKey(e.name)}, Prefixes: []string{CandidatesOf(e.name)}},
+	})
+}
+
+func (s *Session) send(now Instant, e *election, move Move, tx store.Tx) {
+	e.req, e.move, e.leaves = s.nextID(), move, s.leaving(e)
+	if e.cand.rev == 0 && (move == MoveTake || move == MoveEnrol) {
+		s.unsettled[e.name]++
+		s.guarded[e.req] = e.name
+	}
+	s.do(Commit{ID: e.req, Election: e.name, Move: move, Tx: tx, Timeout: s.timeout(now)})
+}
+
+// resolve notes that a request has been answered for certain.
+func (s *Session) resolve(ev Committed) {
+	name, ok := s.guarded[ev.ID]
+	if !ok || (ev.Err != nil && !withoutEffect(ev.Err)) {
+		return
+	}
+	delete(s.guarded, ev.ID)
+	if s.unsettled[name]--; s.unsettled[name] == 0 {
+		delete(s.unsettled, name)
+	}
+}
+
+// withoutEffect reports whether an error promises that a commit has not taken
+// effect and never will. After any other error the outcome is unknown.
+func withoutEffect(err error) bool {
+	return errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrLeaseNotFound) || hopeless(err)
+}
+
+// hopeless reports whether trying again cannot help.
+func hopeless(err error) bool {
+	return errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrTooLarge) ||
+		errors.Is(err, store.ErrUnsupported) || errors.Is(err, store.ErrClosed)
+}
+
+// committed takes the reply to one of our own commits.
+func (s *Session) committed(now Instant, e *election, ev Committed) {
+	if e.req != ev.ID {
+		// A watch was faster than the reply, which may still be the better proof.
+		if e.phase == leading && ev.Err == nil && ev.Result.Committed && ev.Result.Revision == e.token {
+			s.extend(e, ev.Sent)
+		}
+		return
+	}
+	e.req = 0
+	switch {
+	case ev.Err != nil:
+		s.failed(now, e, e.move, ev.Err)
+		return
+	case !ev.Result.Committed:
+		e.known = false
+	default:
+		e.failures = 0
+		s.applied(e, proof{ev.Sent, ev.Result.Revision})
+	}
+	s.advance(now, e)
+}
+
+// applied takes what our commit has written as fact, unless a watch has shown
+// something newer of the seat.
+func (s *Session) applied(e *election, at proof) {
+	switch e.move {
+	case MoveEnrol:
+		e.cand.state, e.cand.rev, e.proof = Waiting, at.rev, at
+		if e.seat.holder == free {
+			e.known = false // our place in line takes a look
+		}
+		return
+	case MoveTake:
+		e.cand.state, e.cand.rev = Leading, at.rev
+	default:
+		e.cand.state, e.cand.rev = e.leaves, at.rev
+		if e.leaves == "" {
+			e.cand.rev = 0
+		}
+	}
+	switch {
+	case e.move == MoveWithdraw:
+	case at.rev < e.seat.rev:
+		e.known = false
+	case e.move == MoveTake:
+		e.seat.holder, e.seat.token, e.seat.rev, e.seat.proof = ours, at.rev, at.rev, at
+		e.known = e.wanted // to pass it on takes a look
+	case e.move == MoveHandOver:
+		e.seat.holder, e.seat.rev = others, at.rev
+		e.known = true
+	case e.move == MoveRelease:
+		e.seat.holder, e.seat.rev = free, at.rev
+		e.known = !e.wanted // to take it again, too
+	}
+}
+
+// failed takes an error. One that promises no effect leaves the facts as they
+// are; after any other they are unknown.
+func (s *Session) failed(now Instant, e *election, move Move, err error) {
+	if hopeless(err) && e.phase == outside {
+		s.remove(e)
+		s.do(Done{Election: e.name, Err: err})
+		return
+	}
+	if !errors.Is(err, store.ErrConflict) {
+		e.known = false
+	}
+	if errors.Is(err, store.ErrLeaseNotFound) && move != MoveHandOver {
+		s.nextRound = now.Mono // our lease, it seems; only Renew may say so
+	}
+	e.failures++
+	e.due = now.Mono + int64(s.retryAfter(e.failures))
+	s.due = min(s.due, e.due)
+	s.do(Trouble{Election: e.name, Move: move, Err: err})
+}
+
+func (s *Session) retryAfter(failures int) time.Duration {
+	return max(min(minRetry<<min(failures-1, 16), s.cfg.Round), minRetry)
+}

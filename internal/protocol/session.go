@@ -1,0 +1,363 @@
+package protocol
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/tenure-go/tenure/store"
+)
+
+// Config is what a Session is made of. The shell validates it.
+type Config struct {
+	Member   string // the member's id
+	Endpoint string
+	Session  string // SessionID of the lease
+	Lease    store.LeaseID
+	TTL      time.Duration // as granted
+	Granted  Instant       // the moment Grant was sent
+	Drift    float64       // by which two hosts' clock rates may differ
+	Margin   time.Duration // kept of each deadline to act in
+	Round    time.Duration // between two rounds
+	Grace    time.Duration // between two places in line
+}
+
+const (
+	never           = math.MaxInt64
+	maxRounds       = 3   // in flight at once: a hung one must not delay the next
+	maxListedSeats  = 100 // named one by one in a round; beyond, all are listed
+	minRetry        = 10 * time.Millisecond
+	minimumTimeout  = time.Millisecond
+	roundRetryShare = 4 // a failed round is tried again after Round/4
+)
+
+// Session is the protocol of one session. Its methods must not be called at the
+// same time.
+type Session struct {
+	cfg      Config
+	deadline Instant
+	over     bool
+	seen     store.Revision // the newest revision of any reply
+
+	elections map[string]*election
+	order     []*election // the same, in an order that replays
+
+	// Requests guarded by the absence of our candidate key that have not been
+	// answered for certain: by id, and counted by election.
+	guarded   map[uint64]string
+	unsettled map[string]int
+
+	rounds    map[uint64]struct{} // in flight
+	nextRound int64               // Mono
+	proof     proof               // of the last round
+
+	lastID  uint64
+	due     int64   // Mono: no election asks for attention before
+	lapse   Instant // no term's evidence runs out before
+	actions []Action
+}
+
+// proof is the send time of a read, and its revision: what was true at that
+// revision was true at some moment after it was sent.
+type proof struct {
+	sent Instant
+	rev  store.Revision
+}
+
+// NewSession returns the protocol of a session that was just granted.
+func NewSession(cfg Config) *Session {
+	s := &Session{
+		cfg:       cfg,
+		elections: map[string]*election{},
+		guarded:   map[uint64]string{},
+		unsettled: map[string]int{},
+		rounds:    map[uint64]struct{}{},
+		due:       never,
+		lapse:     Instant{never, never},
+		nextRound: cfg.Granted.Mono,
+	}
+	s.deadline = cfg.Granted.Add(s.trust(cfg.TTL))
+	return s
+}
+
+// Deadline is until when the session's lease may be relied on.
+func (s *Session) Deadline() Instant { return s.deadline }
+
+// Next returns how long after now the next Tick is due at the latest.
+func (s *Session) Next(now Instant) time.Duration {
+	d := earlier(s.deadline, s.lapse)
+	next := min(d.Mono-now.Mono, d.Wall-now.Wall, s.due-now.Mono, s.nextRound-now.Mono)
+	return time.Duration(max(next, 0))
+}
+
+// Step takes one event that happened by now and returns what is to be done. The
+// slice is valid until the next Step.
+func (s *Session) Step(now Instant, ev Event) []Action {
+	s.actions = s.actions[:0]
+	if s.over {
+		return nil
+	}
+	s.expire(now) // first: a deadline that has passed is final, whatever the event says
+	if !s.over {
+		s.take(now, ev)
+	}
+	if !s.over {
+		s.attend(now)
+	}
+	return s.actions
+}
+
+func (s *Session) take(now Instant, ev Event) {
+	switch ev := ev.(type) {
+	case Tick:
+	case Campaign:
+		s.campaign(now, ev)
+	case Withdraw:
+		s.with(ev.Election, func(e *election) { s.withdraw(now, e) })
+	case Resign:
+		s.withTerm(ev.Election, ev.Token, leading, func(e *election) { s.resign(now, e, ev.Cause) })
+	case Drained:
+		s.withTerm(ev.Election, ev.Token, draining, func(e *election) { s.drained(now, e, ev.Again) })
+	case Renewed:
+		s.renewed(now, ev)
+	case Listed:
+		s.listed(now, ev)
+	case Committed:
+		s.saw(ev.Result.Revision, ev.Err)
+		s.resolve(ev)
+		s.with(ev.Election, func(e *election) { s.committed(now, e, ev) })
+	case Looked:
+		s.saw(ev.Listing.Revision, ev.Err)
+		s.with(ev.Election, func(e *election) { s.looked(now, e, ev) })
+	case Watched:
+		s.watched(now, ev.Event)
+	case Proof:
+		s.withTerm(ev.Election, ev.Token, leading, func(e *election) { s.proved(now, e, ev) })
+	case Lapsed:
+		s.withTerm(ev.Election, ev.Token, leading, func(e *election) { s.end(e, ErrUnproven, false) })
+	}
+}
+
+func (s *Session) with(name string, f func(*election)) {
+	if e := s.elections[name]; e != nil {
+		f(e)
+	}
+}
+
+func (s *Session) withTerm(name string, token Token, p phase, f func(*election)) {
+	if e := s.elections[name]; e != nil && e.token == token && e.phase == p {
+		f(e)
+	}
+}
+
+func (s *Session) saw(rev store.Revision, err error) {
+	if err == nil {
+		s.seen = max(s.seen, rev)
+	}
+}
+
+func (s *Session) do(a Action) { s.actions = append(s.actions, a) }
+
+func (s *Session) trust(ttl time.Duration) time.Duration {
+	return Trust(ttl, s.cfg.Drift, s.cfg.Margin)
+}
+
+func (s *Session) nextID() uint64 {
+	s.lastID++
+	return s.lastID
+}
+
+// timeout bounds one request: an answer after the session's end is of no use,
+// and one hung request must leave time for another.
+func (s *Session) timeout(now Instant) time.Duration {
+	return max(min(s.cfg.Round, time.Duration(s.deadline.Mono-now.Mono)), minimumTimeout)
+}
+
+// expire ends what has run out of time: the session, or single terms.
+func (s *Session) expire(now Instant) {
+	if !now.Before(s.deadline) {
+		s.finish(ErrSessionExpired)
+		return
+	}
+	if now.Before(s.lapse) {
+		return
+	}
+	s.lapse = Instant{never, never}
+	for _, e := range s.order {
+		if e.phase != leading {
+			continue
+		}
+		if now.Before(e.until) {
+			s.lapse = earlier(s.lapse, e.until)
+			continue
+		}
+		s.end(e, ErrUnproven, false)
+	}
+}
+
+// finish ends the session and every term on it.
+func (s *Session) finish(cause error) {
+	for _, e := range s.order {
+		if e.phase == leading {
+			s.end(e, cause, false)
+		}
+	}
+	s.over = true
+	s.do(Over{Cause: cause})
+}
+
+// attend starts a round when one is due, and looks after the elections whose
+// time has come.
+func (s *Session) attend(now Instant) {
+	if now.Mono >= s.due {
+		s.due = never
+		// advance may remove the election it is called for.
+		for i := len(s.order) - 1; i >= 0; i-- {
+			if e := s.order[i]; e.due != 0 && now.Mono >= e.due {
+				s.advance(now, e)
+			} else if e.due != 0 {
+				s.due = min(s.due, e.due)
+			}
+		}
+	}
+	if now.Mono < s.nextRound {
+		return
+	}
+	s.nextRound = now.Mono + int64(s.cfg.Round)
+	if len(s.rounds) < maxRounds {
+		id := s.nextID()
+		s.rounds[id] = struct{}{}
+		s.do(Round{ID: id, Query: s.roundQuery(id), Timeout: time.Duration(s.deadline.Mono - now.Mono)})
+	}
+}
+
+// roundQuery asks for the session's own terms, which proves them and shows
+// every offer, and for the seats that are waited for, so that a wake-up which a
+// watch lost heals within a round.
+func (s *Session) roundQuery(id uint64) store.Query {
+	q := store.Query{Prefixes: []string{TermsOf(s.cfg.Session)}}
+	for _, e := range s.order {
+		if e.phase == outside && e.wanted {
+			e.asked = id
+			q.Keys = append(q.Keys, SeatKey(e.name))
+		}
+	}
+	if len(q.Keys) > maxListedSeats {
+		q.Keys, q.Prefixes = nil, append(q.Prefixes, LeadersPrefix)
+	}
+	return q
+}
+
+func (s *Session) renewed(now Instant, ev Renewed) {
+	switch {
+	case errors.Is(ev.Err, store.ErrLeaseNotFound):
+		s.finish(ErrSessionExpired)
+	case ev.Err != nil:
+		s.roundFailed(now, ev.Round, ev.Err)
+	default:
+		if d := later(s.deadline, ev.Sent.Add(s.trust(ev.TTL))); d != s.deadline {
+			s.deadline = d
+			s.do(Trusted{Until: d})
+		}
+	}
+}
+
+func (s *Session) roundFailed(now Instant, id uint64, err error) {
+	delete(s.rounds, id)
+	s.nextRound = min(s.nextRound, now.Mono+int64(s.cfg.Round/roundRetryShare))
+	s.do(Trouble{Move: MoveRenew, Err: err})
+}
+
+func (s *Session) listed(now Instant, ev Listed) {
+	if ev.Err != nil {
+		s.roundFailed(now, ev.Round, ev.Err)
+		return
+	}
+	delete(s.rounds, ev.Round)
+	l := ev.Listing
+	s.saw(l.Revision, nil)
+	at := proof{ev.Sent, l.Revision}
+	if ev.Sent.Mono >= s.proof.sent.Mono {
+		s.proof = at
+	}
+	terms := TermsOf(s.cfg.Session)
+	for i := range l.Entries {
+		if name, ok := strings.CutPrefix(l.Entries[i].Key, terms); ok {
+			e := s.election(Unescape(name))
+			e.mirrored, e.mirroredAt = l.Entries[i].Modified, l.Revision
+		}
+	}
+	// Settling an election may remove it, so from the end.
+	for i := len(s.order) - 1; i >= 0; i-- {
+		s.settle(now, s.order[i], at, ev.Round, &l)
+	}
+}
+
+// settle applies to one election what a round showed.
+func (s *Session) settle(now Instant, e *election, at proof, round uint64, l *store.Listing) {
+	mirrored := e.mirroredAt == at.rev
+	switch {
+	case e.phase != outside:
+		if at.rev < e.token {
+			return // read before the term began
+		}
+		if mirrored && e.mirrored == e.token {
+			s.extend(e, at.sent)
+		} else if e.phase == leading {
+			s.end(e, ErrDispossessed, false)
+		}
+	case mirrored && e.mirrored > e.ended:
+		s.sighted(now, e, e.mirrored, at)
+	case mirrored && e.seat.holder != ours:
+		e.known = false // a seat of ours that nobody here knows of
+		s.advance(now, e)
+	case e.asked == round:
+		key := SeatKey(e.name)
+		s.seatSeen(now, e, l.Entry(key), at.rev)
+	}
+}
+
+// watched takes one event of the session's two watches.
+func (s *Session) watched(now Instant, ev store.Event) {
+	if name, ok := strings.CutPrefix(ev.Entry.Key, LeadersPrefix); ok {
+		s.with(Unescape(name), func(e *election) {
+			if ev.Deleted {
+				s.seatSeen(now, e, nil, ev.Entry.Modified)
+			} else {
+				s.seatSeen(now, e, &ev.Entry, ev.Entry.Modified)
+			}
+		})
+		return
+	}
+	name, ok := strings.CutPrefix(ev.Entry.Key, TermsOf(s.cfg.Session))
+	if !ok {
+		return
+	}
+	rev := ev.Entry.Modified
+	if ev.Deleted {
+		s.with(Unescape(name), func(e *election) {
+			if e.phase == leading && rev > e.token {
+				s.end(e, ErrDispossessed, false)
+			}
+		})
+		return
+	}
+	if s.elections[Unescape(name)] == nil && rev <= s.seen {
+		return // an old event of a term that has been passed on
+	}
+	e := s.election(Unescape(name))
+	s.sighted(now, e, rev, s.proofBefore(e, rev))
+}
+
+// proofBefore returns the newest proof from before an offer: the seat was not
+// yet ours then, so what followed lies after it was sent.
+func (s *Session) proofBefore(e *election, offer store.Revision) proof {
+	var best proof
+	for _, p := range []proof{s.proof, e.proof} {
+		if p.rev < offer && p.sent.Mono > best.sent.Mono {
+			best = p
+		}
+	}
+	return best
+}

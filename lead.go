@@ -1,0 +1,141 @@
+package tenure
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"github.com/tenure-go/tenure/internal/protocol"
+	"github.com/tenure-go/tenure/store"
+)
+
+// Lead waits until this process leads the election, and then calls work. It
+// joins st as a member with default Options for as long as it runs; see
+// Member.Lead for what it does and returns.
+func Lead(ctx context.Context, st store.Store, election string, work func(context.Context, Term) error) error {
+	m, err := Join(ctx, st, Options{})
+	if err != nil {
+		return err
+	}
+	err = m.Lead(ctx, election, work, LeadOptions{})
+	return errors.Join(err, m.Close())
+}
+
+// Lead waits until this member leads the election, and then calls work. The
+// context given to work ends when the term does: because ctx has ended, because
+// of Resign or Close, or because the term was lost.
+//
+// When work returns, the seat is handed to the next candidate, and Lead returns
+// what work has returned; a panic of work is returned as a *PanicError. Only
+// when the term was lost does Lead campaign again, once work has returned,
+// whatever that was: it never calls work twice at a time.
+//
+// Work that does not return within LeadOptions.DrainTimeout after its context
+// was cancelled is reported to Trace.Overrun and waited for further; see
+// LeadOptions.ReleaseOverrun for the other choice.
+//
+// Errors, besides those of work: ErrInvalid, ErrAlreadyCandidate, ErrClosed,
+// ErrDuplicateMember, ErrDrainTimeout, the error of ctx when it ends while
+// waiting, and those of the store that trying again cannot mend.
+func (m *Member) Lead(ctx context.Context, election string, work func(context.Context, Term) error, opts LeadOptions) error {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return &Error{Op: "lead", Election: election, Err: err}
+	}
+	c, err := m.enter(ctx, &candidacy{election: election, priority: opts.Priority, attended: true, drain: opts.DrainTimeout})
+	if err != nil {
+		return &Error{Op: "lead", Election: election, Err: err}
+	}
+	for {
+		l, err := m.await(ctx, c)
+		if err != nil {
+			return &Error{Op: "lead", Election: election, Err: err}
+		}
+		drained, err := l.attend(ctx, work, opts)
+		if !m.leadAgain(ctx, c, l, drained) {
+			return err
+		}
+	}
+}
+
+// leadAgain lets a lost candidacy campaign again. It ends any other, and waits
+// until its seat has been passed on; a seat that has not drained is left to end
+// with its lease.
+func (m *Member) leadAgain(ctx context.Context, c *candidacy, l *Leadership, drained bool) bool {
+	m.mu.Lock()
+	again := drained && errors.Is(l.Cause(), ErrLost) && ctx.Err() == nil && !c.dismissed
+	c.term = nil
+	c.dismissed = !again
+	switch {
+	case drained && m.session == l.s:
+		m.post(protocol.Drained{Election: c.election, Token: l.token, Again: again})
+	case again && m.err == nil:
+		m.post(c.campaign())
+	default:
+		m.finish(c, m.err)
+	}
+	m.mu.Unlock()
+	if !again {
+		<-c.done // at the latest with the end of the session
+	}
+	return again
+}
+
+// attend calls work. It returns what work has returned, or that it has not
+// (drained is false) when nobody waits for it any longer.
+func (l *Leadership) attend(ctx context.Context, work func(context.Context, Term) error, opts LeadOptions) (drained bool, err error) {
+	stop := context.AfterFunc(ctx, func() { l.resign(context.Cause(ctx)) })
+	defer stop()
+	returned := make(chan error, 1)
+	go call(work, l, returned)
+	select {
+	case err := <-returned:
+		l.resign(ErrResigned)
+		return true, err
+	case <-l.ctx.Done():
+	}
+	timer := time.NewTimer(opts.DrainTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-returned:
+		return true, err
+	case <-timer.C:
+	}
+	l.s.m.overran(l, opts.DrainTimeout)
+	overrun := l.fail("lead", errors.Join(ErrDrainTimeout, l.Cause()))
+	if opts.ReleaseOverrun {
+		return true, overrun
+	}
+	select {
+	case err := <-returned:
+		return true, err
+	case <-l.s.m.abandoned:
+		return false, overrun
+	}
+}
+
+// call turns every way in which work can end into an error.
+func call(work func(context.Context, Term) error, l *Leadership, returned chan<- error) {
+	var err error
+	ended := false
+	defer func() {
+		if !ended {
+			err = &PanicError{Value: recover(), Stack: debug.Stack()}
+		}
+		returned <- err
+	}()
+	err = work(l.ctx, l)
+	ended = true
+}
+
+func (m *Member) overran(l *Leadership, after time.Duration) {
+	info := l.info()
+	m.note(func() {
+		m.opts.Logger.Warn("the function still runs after its drain time",
+			"election", info.Election, "member", info.Member, "token", info.Token, "drain_timeout", after)
+		if f := m.opts.Trace.Overrun; f != nil {
+			f(info, after)
+		}
+	})
+}

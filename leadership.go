@@ -1,0 +1,249 @@
+package tenure
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tenure-go/tenure/internal/protocol"
+	"github.com/tenure-go/tenure/store"
+)
+
+// Term is one held leadership of one election. It begins once and ends once,
+// with a cause. All methods may be called from many goroutines.
+type Term interface {
+	// Context is cancelled when the term ends, with Cause as its cause. It
+	// carries the values of the context that the campaign was started with.
+	Context() context.Context
+	// Held reports whether this process leads now. Once false, it stays false.
+	// A process that is paused between Held and what it does next may act too
+	// late: whatever can check a token should be given one.
+	Held() bool
+	// Token is the term's fencing token.
+	Token() Token
+	// Until is the moment up to which nobody else can be elected, whatever
+	// happens; renewals move it. Until the end of its clean drain a term that
+	// is no longer held still has one.
+	Until() time.Time
+	// Cause says why the term has ended: ErrResigned, ErrClosed, the cause of
+	// the context given to Lead, or an error that is ErrLost. It is nil before.
+	Cause() error
+	// Resign ends the term. Inside Lead it returns at once, and the seat is
+	// handed over when the function has returned. Otherwise it waits until the
+	// seat has been handed over, or for ctx; the hand-over goes on in either
+	// case. A term that has ended already is nil, not an error.
+	Resign(ctx context.Context) error
+}
+
+// Leadership is a Term over a store.
+type Leadership struct {
+	s        *session
+	c        *candidacy
+	token    Token
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	evidence deadline
+	lapsed   atomic.Bool // a reader has seen a deadline passed; that is final
+	ended    atomic.Bool
+}
+
+var _ Term = (*Leadership)(nil)
+
+func newLeadership(s *session, c *candidacy, token Token, until protocol.Instant) *Leadership {
+	l := &Leadership{s: s, c: c, token: token}
+	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(c.ctx))
+	l.evidence.set(until)
+	return l
+}
+
+// Election is the name of the election.
+func (l *Leadership) Election() string { return l.c.election }
+
+// Member is the id of the member that holds the term.
+func (l *Leadership) Member() string { return l.s.m.opts.ID }
+
+// Context implements Term.
+func (l *Leadership) Context() context.Context { return l.ctx }
+
+// Token implements Term.
+func (l *Leadership) Token() Token { return l.token }
+
+// Cause implements Term.
+func (l *Leadership) Cause() error { return context.Cause(l.ctx) }
+
+// Held implements Term. It costs a clock read and allocates nothing.
+func (l *Leadership) Held() bool {
+	if l.ended.Load() {
+		return false
+	}
+	now := l.s.clock.now()
+	if l.s.trust.ahead(now) && l.evidence.ahead(now) && !l.lapsed.Load() {
+		return true
+	}
+	l.lapse()
+	return false
+}
+
+// lapse makes a passed deadline final, before any reply that is on its way.
+func (l *Leadership) lapse() {
+	if l.lapsed.CompareAndSwap(false, true) {
+		l.s.inbox.put(protocol.Lapsed{Election: l.c.election, Token: l.token})
+	}
+}
+
+// Until implements Term.
+func (l *Leadership) Until() time.Time {
+	t := time.Now()
+	now := l.s.clock.instant(t)
+	return t.Add(min(l.s.trust.left(now), l.evidence.left(now)))
+}
+
+// end makes the term not held, then cancels its context. The first cause counts.
+func (l *Leadership) end(cause error) {
+	l.ended.Store(true)
+	l.cancel(cause)
+}
+
+// resign ends the term here and now, and lets the protocol know. The seat stays
+// taken until drained.
+func (l *Leadership) resign(cause error) {
+	l.end(cause)
+	l.s.inbox.put(protocol.Resign{Election: l.c.election, Token: l.token, Cause: cause})
+}
+
+// drained lets the protocol pass the seat on.
+func (l *Leadership) drained() {
+	l.s.inbox.put(protocol.Drained{Election: l.c.election, Token: l.token})
+}
+
+// Resign implements Term.
+func (l *Leadership) Resign(ctx context.Context) error {
+	l.resign(ErrResigned)
+	if l.c.attended {
+		return nil
+	}
+	l.drained()
+	select {
+	case <-l.c.done:
+		return nil
+	case <-ctx.Done():
+		return &Error{Op: "resign", Election: l.c.election, Err: ctx.Err()}
+	}
+}
+
+// Guard is the condition that a term is current, for the user's own
+// transactions against the store that Tenure runs over. Drivers turn it into a
+// condition of the store's own kind.
+type Guard struct {
+	// Key of the seat, as the store that was opened knows it.
+	Key string
+	// Token is the revision at which the seat must have been modified last.
+	Token Token
+}
+
+// Cond is the guard as a condition for the store that was opened (not for a
+// part of it made by store.Sub).
+func (g Guard) Cond() store.Cond { return store.ModifiedAt(g.Key, g.Token) }
+
+// Guard returns the condition that this term is current.
+func (l *Leadership) Guard() Guard {
+	return Guard{Key: store.Path(l.s.m.st, protocol.SeatKey(l.c.election)), Token: l.token}
+}
+
+// Data returns the part of st that Leadership.Commit writes to, for reading and
+// watching it.
+func Data(st store.Store) store.Store { return store.Sub(st, protocol.DataPrefix) }
+
+// Commit applies a transaction of the user's, on keys as seen through Data, if
+// the term is current; no clock is involved in that. Whatever its outcome, a
+// transaction of an older term never takes effect after a newer one has begun.
+// An error that is ErrLost, or the cause of the term's end, says that nothing
+// was written. Result.Committed is false when a condition of tx did not hold.
+// Any other error is the store's; ErrUnavailable and a context's error leave
+// the outcome unknown.
+func (l *Leadership) Commit(ctx context.Context, tx store.Tx) (store.Result, error) {
+	if !l.Held() {
+		return store.Result{}, l.fail("commit", l.lossCause())
+	}
+	seat := protocol.SeatKey(l.c.election)
+	guarded := store.Tx{
+		If:   []store.Cond{store.ModifiedAt(seat, l.token)},
+		Else: []string{seat},
+	}
+	for _, c := range tx.If {
+		c.Key = protocol.DataPrefix + c.Key
+		guarded.If = append(guarded.If, c)
+	}
+	for _, op := range tx.Then {
+		op.Key = protocol.DataPrefix + op.Key
+		guarded.Then = append(guarded.Then, op)
+	}
+	for _, key := range tx.Else {
+		guarded.Else = append(guarded.Else, protocol.DataPrefix+key)
+	}
+	ctx, cancel := context.WithDeadline(ctx, l.Until())
+	defer cancel()
+	sent := l.s.clock.now()
+	res, err := l.s.m.st.Commit(ctx, guarded)
+	if err != nil {
+		return store.Result{}, l.fail("commit", err)
+	}
+	if err := l.proved(sent, res.Revision, res.Committed || isAt(res.Entry(seat), l.token)); err != nil {
+		return store.Result{}, l.fail("commit", err)
+	}
+	entries := res.Entries
+	res.Entries = nil
+	for _, e := range entries {
+		if key, ok := strings.CutPrefix(e.Key, protocol.DataPrefix); ok {
+			e.Key = key
+			res.Entries = append(res.Entries, e)
+		}
+	}
+	return res, nil
+}
+
+// Verify asks the store whether the term is current. Nil says that it was at
+// some moment after Verify was called; an error that is ErrLost, or the cause
+// of the term's end, that it is not. Any other error is the store's.
+func (l *Leadership) Verify(ctx context.Context) error {
+	if !l.Held() {
+		return l.fail("verify", l.lossCause())
+	}
+	ctx, cancel := context.WithDeadline(ctx, l.Until())
+	defer cancel()
+	sent := l.s.clock.now()
+	seat := protocol.SeatKey(l.c.election)
+	listing, err := l.s.m.st.List(ctx, store.Keys(seat))
+	if err != nil {
+		return l.fail("verify", err)
+	}
+	if err := l.proved(sent, listing.Revision, isAt(listing.Entry(seat), l.token)); err != nil {
+		return l.fail("verify", err)
+	}
+	return nil
+}
+
+// proved hands to the protocol what a reply showed of the seat.
+func (l *Leadership) proved(sent protocol.Instant, rev store.Revision, current bool) error {
+	l.s.inbox.put(protocol.Proof{Election: l.c.election, Token: l.token, Sent: sent, Revision: rev, Current: current})
+	if !current {
+		l.end(ErrDispossessed)
+		return ErrDispossessed
+	}
+	return nil
+}
+
+// lossCause is why the term is not held; before its end was noticed, ErrLost.
+func (l *Leadership) lossCause() error {
+	if cause := l.Cause(); cause != nil {
+		return cause
+	}
+	return ErrLost
+}
+
+func (l *Leadership) fail(op string, err error) error {
+	return &Error{Op: op, Election: l.c.election, Err: err}
+}
+
+func isAt(e *store.Entry, token Token) bool { return e != nil && e.Modified == token }

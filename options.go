@@ -1,0 +1,160 @@
+package tenure
+
+import (
+	"cmp"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tenure-go/tenure/store"
+)
+
+// Limits of what may be asked for.
+const (
+	// MinTTL and MaxTTL bound Options.TTL.
+	MinTTL = 100 * time.Millisecond
+	MaxTTL = time.Hour
+	// MaxName is the longest name of an election or ID of a member, in bytes.
+	MaxName = 1 << 10
+	// MaxEndpoint is the longest endpoint, in bytes.
+	MaxEndpoint = 4 << 10
+)
+
+// Defaults of Options.
+const (
+	DefaultTTL          = 10 * time.Second
+	DefaultDrift        = 0.01
+	DefaultDrainTimeout = 30 * time.Second
+)
+
+// Options are the settings of a Member. The zero value works.
+type Options struct {
+	// ID names the member; two live members never share one. The default is
+	// made of the host's name, the process id and a nonce.
+	ID string
+	// Endpoint is what observers and clients are told of the leader, such as
+	// "10.0.0.1:80". It may be empty.
+	Endpoint string
+	// TTL is how long the store keeps the session of a member that went silent:
+	// a crash is noticed after it. Default 10 s, at least 100 ms, at most 1 h.
+	TTL time.Duration
+	// Drift is by how much the clock rates of two hosts may differ, as a
+	// fraction. Default 0.01.
+	Drift float64
+	// Margin is how long before the end of its session a holder stops: the time
+	// it has to act in. Default TTL/10, at most 1 s; it must be below TTL/3.
+	Margin time.Duration
+	// Logger is told of state changes at Info and of retries at Debug. The
+	// default says nothing.
+	Logger *slog.Logger
+	// Trace is called back; see there.
+	Trace *Trace
+}
+
+// CampaignOptions are the settings of one campaign. The zero value works.
+type CampaignOptions struct {
+	// Priority puts a candidate before those of a lower one. Default 0.
+	Priority int
+}
+
+// LeadOptions are the settings of Member.Lead. The zero value works.
+type LeadOptions struct {
+	// Priority puts a candidate before those of a lower one. Default 0.
+	Priority int
+	// DrainTimeout is how long the function may take to return after its context
+	// was cancelled, before that is reported (Trace.Overrun). Default 30 s.
+	DrainTimeout time.Duration
+	// ReleaseOverrun gives the seat up when the drain time is over although the
+	// function still runs, and makes Lead return ErrDrainTimeout. The risk: two
+	// functions may then work at once, one of them without holding the term.
+	// Without it the seat stays taken, not held, until the function returns.
+	ReleaseOverrun bool
+}
+
+func (o Options) withDefaults(caps store.Capabilities) (Options, error) {
+	o.ID = cmp.Or(o.ID, defaultID())
+	o.TTL = cmp.Or(o.TTL, max(DefaultTTL, caps.MinTTL))
+	o.Drift = cmp.Or(o.Drift, DefaultDrift)
+	o.Margin = cmp.Or(o.Margin, min(o.TTL/10, time.Second))
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Trace == nil {
+		o.Trace = &Trace{}
+	}
+	return o, o.validate(caps)
+}
+
+func (o Options) validate(caps store.Capabilities) error {
+	if err := checkName("member id", o.ID); err != nil {
+		return err
+	}
+	switch {
+	case len(o.Endpoint) > MaxEndpoint:
+		return invalid("endpoint of %d bytes; the limit is %d", len(o.Endpoint), MaxEndpoint)
+	case !utf8.ValidString(o.Endpoint):
+		return invalid("endpoint %q is not UTF-8", o.Endpoint)
+	case o.TTL < MinTTL || o.TTL > MaxTTL:
+		return invalid("TTL of %v; it must be from %v to %v", o.TTL, MinTTL, MaxTTL)
+	case o.TTL < caps.MinTTL:
+		return invalid("TTL of %v; the shortest that a %s store gives is %v", o.TTL, caps.Name, caps.MinTTL)
+	case o.Drift < 0 || o.Drift > 0.1:
+		return invalid("drift of %v; it must be from 0 to 0.1", o.Drift)
+	case o.Margin < 0 || o.Margin >= o.TTL/3:
+		return invalid("margin of %v; it must be below a third of the TTL, %v", o.Margin, o.TTL/3)
+	}
+	return nil
+}
+
+func (o LeadOptions) withDefaults() (LeadOptions, error) {
+	if o.DrainTimeout < 0 {
+		return o, invalid("drain timeout of %v; it must not be negative", o.DrainTimeout)
+	}
+	o.DrainTimeout = cmp.Or(o.DrainTimeout, DefaultDrainTimeout)
+	return o, nil
+}
+
+// checkName refuses what cannot be a name: of an election or of a member.
+func checkName(what, name string) error {
+	switch {
+	case name == "":
+		return invalid("empty %s", what)
+	case len(name) > MaxName:
+		return invalid("%s of %d bytes; the limit is %d", what, len(name), MaxName)
+	case !utf8.ValidString(name):
+		return invalid("%s %q is not UTF-8", what, name)
+	case strings.IndexByte(name, 0) >= 0:
+		return invalid("%s %q has a NUL byte", what, name)
+	}
+	return nil
+}
+
+// checkStore refuses a store that lacks what an election needs.
+func checkStore(st store.Store) error {
+	c := st.Capabilities()
+	const ops = 5 // of a hand-over
+	switch {
+	case !c.MultiKey:
+		return fmt.Errorf("%w: a %s store has no transactions over several keys, which an election needs", store.ErrUnsupported, c.Name)
+	case !c.ForeignLease:
+		return fmt.Errorf("%w: a %s store cannot put a key on another member's lease, which a hand-over needs", store.ErrUnsupported, c.Name)
+	case c.MaxOps > 0 && c.MaxOps < ops:
+		return fmt.Errorf("%w: a %s store takes %d writes in a transaction, and a hand-over needs %d", store.ErrUnsupported, c.Name, c.MaxOps, ops)
+	}
+	return nil
+}
+
+func defaultID() string {
+	host, err := os.Hostname()
+	if err != nil || checkName("host name", host) != nil {
+		host = "host"
+	}
+	return fmt.Sprintf("%.200s-%d-%s", host, os.Getpid(), nonce())
+}
+
+// nonce tells apart what has the same name: two starts of one member.
+func nonce() string { return strings.ToLower(rand.Text()[:10]) }

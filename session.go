@@ -1,0 +1,230 @@
+package tenure
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tenure-go/tenure/internal/protocol"
+	"github.com/tenure-go/tenure/store"
+)
+
+// maxRequests is how many requests of the elections of one session are under
+// way at once. Rounds are not among them: nothing makes a renewal wait.
+const maxRequests = 64
+
+// session is the shell around one protocol.Session: it owns the goroutine that
+// steps it, the two watches, and the requests to the store.
+type session struct {
+	m     *Member
+	lease store.Lease
+	clock clock
+	core  *protocol.Session
+	inbox *inbox[protocol.Event]
+	trust deadline
+	terms map[string]*Leadership // owned by run
+
+	ctx    context.Context // of all requests and watches
+	cancel context.CancelFunc
+	stop   chan struct{} // closed to end run without an Over
+	wg     sync.WaitGroup
+	cause  error // of the end, once run has returned
+
+	queueMu sync.Mutex
+	queue   []func()
+	workers int
+}
+
+// newSession wraps a lease that was just granted; sent is the moment before.
+func newSession(m *Member, lease store.Lease, c clock, sent protocol.Instant) *session {
+	s := &session{
+		m:     m,
+		lease: lease,
+		clock: c,
+		inbox: newInbox[protocol.Event](),
+		terms: map[string]*Leadership{},
+		stop:  make(chan struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.core = protocol.NewSession(protocol.Config{
+		Member:   m.opts.ID,
+		Endpoint: m.opts.Endpoint,
+		Session:  protocol.SessionID(lease.ID),
+		Lease:    lease.ID,
+		TTL:      lease.TTL,
+		Granted:  sent,
+		Drift:    m.opts.Drift,
+		Margin:   m.opts.Margin,
+		Round:    lease.TTL / 3,
+		Grace:    min(max(lease.TTL/50, 10*time.Millisecond), 200*time.Millisecond),
+	})
+	s.trust.set(s.core.Deadline())
+	return s
+}
+
+func (s *session) info() SessionInfo {
+	return SessionInfo{ID: protocol.SessionID(s.lease.ID), TTL: s.lease.TTL}
+}
+
+// run steps the protocol until the session is over or stop is closed. It
+// returns when every request and watch has ended.
+func (s *session) run() {
+	for _, prefix := range []string{protocol.TermsOf(protocol.SessionID(s.lease.ID)), protocol.LeadersPrefix} {
+		s.wg.Go(func() { s.watch(prefix) })
+	}
+	s.loop()
+	s.cancel()
+	s.wg.Wait()
+}
+
+func (s *session) loop() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-s.inbox.ready:
+		case <-timer.C:
+			s.inbox.put(protocol.Tick{})
+		}
+		for _, ev := range s.inbox.takeAll() {
+			for _, action := range s.core.Step(s.clock.now(), ev) {
+				if over, ok := action.(protocol.Over); ok {
+					s.cause = over.Cause
+					return
+				}
+				s.do(action)
+			}
+		}
+		timer.Reset(s.core.Next(s.clock.now()))
+	}
+}
+
+func (s *session) watch(prefix string) {
+	report := func(err error) {
+		s.m.trouble("", "watch", err)
+	}
+	for batch, err := range store.Follow(s.ctx, s.m.st, prefix, report) {
+		if err != nil {
+			if s.ctx.Err() == nil {
+				report(err) // rounds carry on without the watch
+			}
+			return
+		}
+		for _, ev := range batch.Events {
+			s.inbox.put(protocol.Watched{Event: ev})
+		}
+	}
+}
+
+// do carries out one action. It never waits.
+func (s *session) do(action protocol.Action) {
+	switch a := action.(type) {
+	case protocol.Round:
+		s.wg.Go(func() { s.round(a) })
+	case protocol.Commit:
+		s.request(func() { s.commit(a) })
+	case protocol.Look:
+		s.request(func() { s.look(a) })
+	case protocol.Trusted:
+		s.trust.set(a.Until)
+	case protocol.Begin:
+		s.begin(a)
+	case protocol.Extend:
+		if l := s.terms[a.Election]; l != nil {
+			l.evidence.set(a.Until)
+		}
+	case protocol.End:
+		s.end(a)
+	case protocol.Done:
+		delete(s.terms, a.Election)
+		s.m.candidacyDone(a.Election, a.Err)
+	case protocol.Trouble:
+		s.m.trouble(a.Election, string(a.Move), a.Err)
+	}
+}
+
+func (s *session) begin(a protocol.Begin) {
+	c := s.m.candidacy(a.Election)
+	if c == nil { // withdrawn for good; pass it on
+		s.inbox.put(protocol.Resign{Election: a.Election, Token: a.Token, Cause: ErrResigned})
+		s.inbox.put(protocol.Drained{Election: a.Election, Token: a.Token})
+		return
+	}
+	l := newLeadership(s, c, a.Token, a.Until)
+	s.terms[a.Election] = l
+	s.m.elected(c, l)
+}
+
+func (s *session) end(a protocol.End) {
+	l := s.terms[a.Election]
+	if l == nil {
+		return
+	}
+	l.end(a.Cause)
+	s.m.termEnded(l)
+	if !l.c.attended {
+		l.drained()
+	}
+}
+
+// request runs f on one of a bounded number of workers, in order of arrival.
+func (s *session) request(f func()) {
+	s.queueMu.Lock()
+	defer s.queueMu.Unlock()
+	s.queue = append(s.queue, f)
+	if s.workers < maxRequests {
+		s.workers++
+		s.wg.Go(s.work)
+	}
+}
+
+func (s *session) work() {
+	for {
+		s.queueMu.Lock()
+		if len(s.queue) == 0 || s.ctx.Err() != nil {
+			s.workers--
+			s.queueMu.Unlock()
+			return
+		}
+		f := s.queue[0]
+		s.queue = s.queue[1:]
+		s.queueMu.Unlock()
+		f()
+	}
+}
+
+func (s *session) round(a protocol.Round) {
+	ctx, cancel := context.WithTimeout(s.ctx, a.Timeout)
+	defer cancel()
+	started := time.Now()
+	sent := s.clock.instant(started)
+	ttl, err := s.m.st.Renew(ctx, s.lease.ID)
+	s.inbox.put(protocol.Renewed{Round: a.ID, Sent: sent, TTL: ttl, Err: err})
+	if err == nil {
+		sent = s.clock.now()
+		var l store.Listing
+		l, err = s.m.st.List(ctx, a.Query)
+		s.inbox.put(protocol.Listed{Round: a.ID, Sent: sent, Listing: l, Err: err})
+	}
+	if s.ctx.Err() == nil {
+		s.m.roundDone(s, time.Since(started), err)
+	}
+}
+
+func (s *session) commit(a protocol.Commit) {
+	ctx, cancel := context.WithTimeout(s.ctx, a.Timeout)
+	defer cancel()
+	sent := s.clock.now()
+	res, err := s.m.st.Commit(ctx, a.Tx)
+	s.inbox.put(protocol.Committed{ID: a.ID, Election: a.Election, Sent: sent, Result: res, Err: err})
+}
+
+func (s *session) look(a protocol.Look) {
+	ctx, cancel := context.WithTimeout(s.ctx, a.Timeout)
+	defer cancel()
+	sent := s.clock.now()
+	l, err := s.m.st.List(ctx, a.Query)
+	s.inbox.put(protocol.Looked{ID: a.ID, Election: a.Election, Sent: sent, Listing: l, Err: err})
+}

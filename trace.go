@@ -1,0 +1,59 @@
+package tenure
+
+import (
+	"time"
+
+	"github.com/tenure-go/tenure/store"
+)
+
+// Token is the fencing token of a term. Within one election tokens rise with
+// every term, for ever: over resignations, crashes, restarts and compactions.
+type Token = store.Revision
+
+// Trace is a set of callbacks for metrics, tests and alerts. Each may be nil.
+// They are called one at a time, in the order of what happened, and apart from
+// the protocol: a slow one delays other callbacks and log lines, nothing else.
+// They must return, and must not call Close.
+type Trace struct {
+	// SessionStarted: a lease was granted. Members remake a lost session.
+	SessionStarted func(SessionInfo)
+	// SessionLost: the session and all its terms have ended.
+	SessionLost func(SessionInfo, error)
+	// Round: a renewal was answered, or was not.
+	Round func(RoundInfo)
+	// Elected: a term has begun.
+	Elected func(TermInfo)
+	// Ended: a term has ended, with its cause. It is called once for each
+	// Elected.
+	Ended func(TermInfo, error)
+	// Overrun: the function of an ended term still runs after its drain time.
+	Overrun func(TermInfo, time.Duration)
+	// Trouble: a request failed and will be tried again. The election is empty
+	// for requests that belong to the session.
+	Trouble func(election, request string, err error)
+	// DuplicateWait: Join waits for another owner of the id to go away, for at
+	// most the given time.
+	DuplicateWait func(id, endpoint string, atMost time.Duration)
+}
+
+// SessionInfo describes a session.
+type SessionInfo struct {
+	ID  string
+	TTL time.Duration // as granted, which may be longer than asked for
+}
+
+// TermInfo describes a term.
+type TermInfo struct {
+	Election string
+	Member   string
+	Token    Token
+}
+
+// RoundInfo describes one renewal.
+type RoundInfo struct {
+	// Took is from before the renewal was sent until its answer.
+	Took time.Duration
+	// Until is the session's deadline after it.
+	Until time.Time
+	Err   error
+}

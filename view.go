@@ -1,0 +1,319 @@
+package tenure
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tenure-go/tenure/internal/protocol"
+	"github.com/tenure-go/tenure/store"
+)
+
+// readTimeout bounds a read whose context has no deadline.
+const readTimeout = 10 * time.Second
+
+// Leader describes who holds the seat of an election.
+type Leader struct {
+	Member   string
+	Endpoint string
+	Token    Token
+	Session  string
+	TTL      time.Duration // of the leader's session
+}
+
+// Candidate describes a member that competes in an election.
+type Candidate struct {
+	Member   string
+	Endpoint string
+	Priority int
+	// State is "waiting" for one in line, "leading" or "offered" for the leader,
+	// and "withdrawn" for one that has left.
+	State   string
+	Session string
+	// Since is the revision at which it entered its state. Of two that wait with
+	// one priority, the lower one comes first.
+	Since store.Revision
+}
+
+// EventKind says what an Event tells.
+type EventKind int
+
+const (
+	// Elected: there is a leader, in a new term.
+	Elected EventKind = iota + 1
+	// Vacant: there is no leader.
+	Vacant
+	// Gap: transitions after From and before To may have been missed.
+	Gap
+)
+
+// Event is one transition of an election, as Observe yields it.
+type Event struct {
+	Kind   EventKind
+	Leader Leader // of Elected
+	// From and To are the tokens around a Gap; zero for "no leader".
+	From, To Token
+	// Revision of the store at which it happened.
+	Revision store.Revision
+}
+
+// String returns the kind's name.
+func (k EventKind) String() string {
+	switch k {
+	case Elected:
+		return "elected"
+	case Vacant:
+		return "vacant"
+	case Gap:
+		return "gap"
+	default:
+		return "unknown"
+	}
+}
+
+// View looks at one election from outside: it has no identity and no lease. All
+// methods may be called from many goroutines.
+type View struct {
+	st       store.Store
+	election string
+	last     atomic.Pointer[Leader]
+}
+
+// NewView returns a view of an election. Its reads return ErrInvalid for a name
+// that cannot be one.
+func NewView(st store.Store, election string) *View {
+	return &View{st: st, election: election}
+}
+
+// Leader returns the leader that an Observe or Read of this view has seen last.
+// It reads local state only, and is as fresh as the last event of a running
+// Observe. False: none has been seen, or the seat was vacant.
+func (v *View) Leader() (Leader, bool) {
+	if l := v.last.Load(); l != nil {
+		return *l, true
+	}
+	return Leader{}, false
+}
+
+// Read asks the store who leads. False: nobody does. Errors: ErrInvalid,
+// ErrCorrupt, and those of the store and of ctx.
+func (v *View) Read(ctx context.Context) (Leader, bool, error) {
+	s, err := v.Status(ctx)
+	if err != nil || s.Leader == nil {
+		return Leader{}, false, err
+	}
+	return *s.Leader, true, nil
+}
+
+// Candidates asks the store who competes: the leader, then those who wait, next
+// in line first. Errors as of Read.
+func (v *View) Candidates(ctx context.Context) ([]Candidate, error) {
+	s, err := v.Status(ctx)
+	return s.Candidates, err
+}
+
+// Status is all that the store says of an election at one revision.
+type Status struct {
+	Election   string
+	Leader     *Leader     // nil: nobody leads
+	Candidates []Candidate // the leader, then those who wait, next in line first
+	Revision   store.Revision
+}
+
+// Status asks the store for the leader and the candidates. Errors as of Read.
+func (v *View) Status(ctx context.Context) (Status, error) {
+	if err := checkName("election", v.election); err != nil {
+		return Status{}, &Error{Op: "read", Election: v.election, Err: err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	l, err := v.st.List(ctx, store.Query{
+		Keys:     []string{protocol.SeatKey(v.election)},
+		Prefixes: []string{protocol.CandidatesOf(v.election)},
+	})
+	if err != nil {
+		return Status{}, &Error{Op: "read", Election: v.election, Err: err}
+	}
+	status := Status{Election: v.election, Revision: l.Revision}
+	for i := range l.Entries {
+		if err := status.add(&l.Entries[i]); err != nil {
+			return status, &Error{Op: "read", Election: v.election, Err: err}
+		}
+	}
+	status.sort()
+	v.last.Store(status.Leader)
+	return status, nil
+}
+
+// Survey asks the store for all elections that have a leader or a candidate,
+// sorted by name. A record that cannot be read is left out and reported as
+// ErrCorrupt beside the rest.
+func Survey(ctx context.Context, st store.Store) ([]Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	l, err := st.List(ctx, store.Prefix(protocol.LeadersPrefix, protocol.CandidatesPrefix))
+	if err != nil {
+		return nil, &Error{Op: "survey", Err: err}
+	}
+	byName := map[string]*Status{}
+	var errs []error
+	for i := range l.Entries {
+		name := electionOf(l.Entries[i].Key)
+		s := byName[name]
+		if s == nil {
+			s = &Status{Election: name, Revision: l.Revision}
+			byName[name] = s
+		}
+		if err := s.add(&l.Entries[i]); err != nil {
+			errs = append(errs, &Error{Op: "survey", Election: name, Err: err})
+		}
+	}
+	all := make([]Status, 0, len(byName))
+	for _, s := range byName {
+		s.sort()
+		all = append(all, *s)
+	}
+	slices.SortFunc(all, func(a, b Status) int { return cmp.Compare(a.Election, b.Election) })
+	return all, errors.Join(errs...)
+}
+
+// electionOf returns the election that a seat's or candidate's key belongs to.
+func electionOf(key string) string {
+	if name, ok := strings.CutPrefix(key, protocol.LeadersPrefix); ok {
+		return protocol.Unescape(name)
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(key, protocol.CandidatesPrefix), "/")
+	return protocol.Unescape(name)
+}
+
+// add takes in the seat or one candidate.
+func (s *Status) add(e *store.Entry) error {
+	if strings.HasPrefix(e.Key, protocol.LeadersPrefix) {
+		leader, err := leaderOf(e)
+		if err == nil {
+			s.Leader = &leader
+		}
+		return err
+	}
+	c, err := protocol.DecodeCandidate(e.Value)
+	if err != nil {
+		return err
+	}
+	s.Candidates = append(s.Candidates, Candidate{
+		Member: c.Member, Endpoint: c.Endpoint, Priority: c.Priority,
+		State: string(c.State), Session: c.Session, Since: e.Modified,
+	})
+	return nil
+}
+
+func (s *Status) sort() {
+	rank := func(c Candidate) int {
+		switch {
+		case s.Leader != nil && c.Session == s.Leader.Session:
+			return 0
+		case c.State == string(protocol.Waiting):
+			return 1
+		default:
+			return 2
+		}
+	}
+	slices.SortFunc(s.Candidates, func(a, b Candidate) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Since, b.Since))
+	})
+}
+
+func leaderOf(e *store.Entry) (Leader, error) {
+	seat, err := protocol.DecodeSeat(e.Value)
+	return Leader{
+		Member: seat.Member, Endpoint: seat.Endpoint, Token: e.Modified, Session: seat.Session, TTL: seat.TTL,
+	}, err
+}
+
+// Observe yields the present state of the election first, Elected or Vacant, and
+// then every transition in the order of tokens, for as long as ctx lives. Where
+// the history of the store was lost in between, one Gap says so. A consumer may
+// be as slow as it likes; it delays nobody else. Losing and regaining the store
+// does not end the sequence. Its last element is an error: that of ctx,
+// ErrInvalid, ErrCorrupt, store.ErrClosed, or store.ErrUnsupported.
+func (v *View) Observe(ctx context.Context) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		fail := func(err error) {
+			yield(Event{}, &Error{Op: "observe", Election: v.election, Err: err})
+		}
+		if err := checkName("election", v.election); err != nil {
+			fail(err)
+			return
+		}
+		key := protocol.SeatKey(v.election)
+		o := observer{view: v, yield: yield}
+		for batch, err := range store.Follow(ctx, v.st, key, nil) {
+			if err == nil {
+				err = o.take(batch, key)
+			}
+			if err != nil {
+				fail(err)
+				return
+			}
+			if o.left {
+				return
+			}
+		}
+	}
+}
+
+// observer turns the changes of a seat into transitions.
+type observer struct {
+	view  *View
+	yield func(Event, error) bool
+	begun bool  // the present state has been told
+	token Token // of the leader told last; zero: none
+	left  bool  // the consumer has
+}
+
+// take tells of one batch. The prefix that is followed may hold other seats,
+// whose names begin with this one's.
+func (o *observer) take(batch store.Batch, key string) error {
+	first := !o.begun
+	for _, ev := range batch.Events {
+		if ev.Entry.Key != key {
+			continue
+		}
+		told := Event{Kind: Vacant, Revision: ev.Entry.Modified}
+		if !ev.Deleted {
+			leader, err := leaderOf(&ev.Entry)
+			if err != nil {
+				return err
+			}
+			told = Event{Kind: Elected, Leader: leader, Revision: ev.Entry.Modified}
+		}
+		if batch.Listed && !first {
+			o.tell(Event{Kind: Gap, From: o.token, To: told.Leader.Token, Revision: batch.Revision})
+		}
+		o.tell(told)
+	}
+	if first && !o.begun {
+		o.tell(Event{Kind: Vacant, Revision: batch.Revision})
+	}
+	return nil
+}
+
+func (o *observer) tell(ev Event) {
+	if o.left {
+		return
+	}
+	switch ev.Kind {
+	case Elected:
+		o.view.last.Store(&ev.Leader)
+		o.token = ev.Leader.Token
+	case Vacant:
+		o.view.last.Store(nil)
+		o.token = 0
+	}
+	o.begun = true
+	o.left = !o.yield(ev, nil)
+}
