@@ -36,7 +36,8 @@
 //	facts unknown                          look
 //	seat ours, token new here, wanted      begin the term
 //	seat ours                              hand over to the first in line, or release
-//	not wanted, candidate key present      withdraw (delete it, or mark it: P3)
+//	not wanted, candidate key there or     withdraw (delete it, or mark it: P3)
+//	  perhaps still to come
 //	not wanted                             done
 //	not enrolled, and others go first      enrol
 //	seat free, our turn                    take

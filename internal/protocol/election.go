@@ -318,7 +318,7 @@ func (s *Session) advance(now Instant, e *election) {
 	case e.seat.holder == ours:
 		e.ended = max(e.ended, e.seat.token)
 		s.passOn(now, e)
-	case !e.wanted && e.cand.rev != 0 && e.cand.state != Withdrawn:
+	case !e.wanted && e.cand.state != Withdrawn && (e.cand.rev != 0 || s.unsettled[e.name] > 0):
 		s.send(now, e, MoveWithdraw, s.withdrawTx(e))
 	case !e.wanted:
 		s.remove(e)

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+const rootHelp = `Tenure elects one leader among processes and tells everyone who it is.
+
+The store is a file of this host unless --store or TENURE_STORE says otherwise,
+so members of one host need no server and no configuration.
+
+Exit codes: 0 success, 1 failure, 2 a command line that cannot be used, 3 nobody
+leads (tenure leader). "tenure run" ends as its command did; see its help.`
+
+// flags that every command has.
+type common struct {
+	store string
+	json  bool
+}
+
+func newRoot() *cobra.Command {
+	var c common
+	root := &cobra.Command{
+		Use:           "tenure",
+		Short:         "Leader election for programs",
+		Long:          rootHelp,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().StringVar(&c.store, "store", "", "store to use: sqlite:PATH (default $TENURE_STORE, else a file under the user's state directory)")
+	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON, one value a line")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(cmd, "%w", err)
+	})
+	root.AddCommand(newRun(&c), newLeader(&c), newWatch(&c), newStatus(&c), newVersion(&c))
+	return root
+}
+
+// usage is the error of a command line that cannot be used.
+func usage(cmd *cobra.Command, format string, args ...any) error {
+	code := exitUsage
+	if cmd.Name() == "run" {
+		code = exitRunFailed // its other codes are the command's
+	}
+	err := fmt.Errorf(format, args...)
+	return &exitError{code, fmt.Errorf("%w\nrun \"%s --help\" for help", err, cmd.CommandPath())}
+}
+
+// exactly wants n arguments.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usage(cmd, "want %s, got %d arguments", what, len(args))
+		}
+		return nil
+	}
+}
+
+// storeURL returns the store that was asked for, or the default.
+func (c *common) storeURL() (string, error) {
+	if c.store != "" {
+		return c.store, nil
+	}
+	if url := os.Getenv("TENURE_STORE"); url != "" {
+		return url, nil
+	}
+	dir, err := stateDir()
+	if err != nil {
+		return "", err
+	}
+	return "sqlite:" + dir + "/tenure.db", nil
+}
+
+// stateDir is where a user's programs keep what should outlast them, as the XDG
+// Base Directory Specification has it. It is made when missing.
+func stateDir() (string, error) {
+	base := os.Getenv("XDG_STATE_HOME")
+	if base == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", errors.Join(errors.New("no state directory for the default store; use --store sqlite:PATH"), err)
+		}
+		base = home + "/.local/state"
+	}
+	dir := base + "/tenure"
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("state directory for the default store: %w; use --store sqlite:PATH", err)
+	}
+	return dir, nil
+}

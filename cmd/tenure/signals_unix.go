@@ -1,0 +1,124 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/tenure-go/tenure/cmd/tenure/internal/guard"
+)
+
+// signals passes signals on to CMD, and ends the run on those that ask for it.
+type signals struct {
+	ch   chan os.Signal
+	quit chan struct{}
+	wg   sync.WaitGroup
+
+	mu      sync.Mutex
+	cmd     *guard.Guard   // nil while nothing runs
+	stopped syscall.Signal // that ends the run; 0: none has
+	cancel  context.CancelFunc
+}
+
+// catchSignals takes over all signals of the process.
+func catchSignals() *signals {
+	s := &signals{ch: make(chan os.Signal, 64), quit: make(chan struct{}), cancel: func() {}}
+	signal.Notify(s.ch)
+	s.wg.Go(s.serve)
+	return s
+}
+
+// stop gives the signals back.
+func (s *signals) stop() {
+	signal.Stop(s.ch)
+	close(s.quit)
+	s.wg.Wait()
+}
+
+// context returns one that ends with the signal that ends the run.
+func (s *signals) context(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cancel = cancel
+	if s.stopped != 0 {
+		cancel()
+	}
+	return ctx, cancel
+}
+
+// code is the exit code of a run that a signal has ended before CMD could say
+// anything; without one, the run has failed.
+func (s *signals) code() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped == 0 {
+		return exitRunFailed
+	}
+	return 128 + int(s.stopped)
+}
+
+// forwardTo makes g the receiver of what is passed on; nil: nobody.
+func (s *signals) forwardTo(g *guard.Guard) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cmd = g
+}
+
+func (s *signals) serve() {
+	for {
+		select {
+		case sig := <-s.ch:
+			if n, ok := sig.(syscall.Signal); ok && forwardable(n) {
+				s.take(n)
+			}
+		case <-s.quit:
+			return
+		}
+	}
+}
+
+func (s *signals) take(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ends := sig == syscall.SIGTERM || sig == syscall.SIGINT
+	waiting := s.cmd == nil && (sig == syscall.SIGHUP || sig == syscall.SIGQUIT)
+	switch {
+	case ends && s.stopped != 0 && s.cmd != nil:
+		s.cmd.Kill() // asked twice
+	case ends && s.stopped != 0:
+		os.Exit(128 + int(sig)) // what has not been handed over ends with its lease
+	case s.stopped == 0 && (ends || waiting):
+		s.stopped = sig
+		s.cancel() // the term ends, and end passes the signal on
+	case s.cmd != nil:
+		_ = s.cmd.Signal(sig) // CMD has ended, or its guard is lost, and that shows
+	}
+}
+
+// end stops CMD with the signal that has ended the run, and kills it when its
+// grace is over.
+func (s *signals) end(g *guard.Guard) {
+	s.mu.Lock()
+	sig := s.stopped
+	s.mu.Unlock()
+	if sig == 0 || sig == syscall.SIGTERM {
+		g.Stop(stopGrace)
+		return
+	}
+	_ = g.Signal(sig) // if that fails, what follows does not
+	s.wg.Go(func() {
+		timer := time.NewTimer(stopGrace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			g.Kill()
+		case <-g.Done():
+		}
+	})
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenure-go/tenure"
+)
+
+func newStatus(c *common) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [NAME]",
+		Short: "Print the elections, or the candidates of one",
+		Long: `Without NAME, prints every election that has a leader or a candidate. With NAME,
+prints its candidates: the leader, then those who wait, next in line first.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage(cmd, "want the name of one election or none, got %d arguments", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			st, _, err := c.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer func() { _ = st.Close() }() // nothing was written
+			if len(args) == 0 {
+				all, err := tenure.Survey(cmd.Context(), st)
+				if printed := c.printSurvey(cmd, all); printed != nil {
+					return printed
+				}
+				return err
+			}
+			status, err := tenure.NewView(st, args[0]).Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.printStatus(cmd, status)
+		},
+	}
+}
+
+func (c *common) printSurvey(cmd *cobra.Command, all []tenure.Status) error {
+	if c.json {
+		for _, s := range all {
+			if err := printJSON(cmd.OutOrStdout(), newStatusJSON(s)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ELECTION\tLEADER\tTOKEN\tENDPOINT\tWAITING") //nolint:errcheck // Flush returns it
+	for _, s := range all {
+		leader, token, endpoint := "-", "-", "-"
+		if s.Leader != nil {
+			leader, token = plain(s.Leader.Member), fmt.Sprint(s.Leader.Token)
+			if s.Leader.Endpoint != "" {
+				endpoint = plain(s.Leader.Endpoint)
+			}
+		}
+		waiting := 0
+		for _, candidate := range s.Candidates {
+			if candidate.State == "waiting" {
+				waiting++
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\n", plain(s.Election), leader, token, endpoint, waiting) //nolint:errcheck // Flush returns it
+	}
+	return w.Flush()
+}
+
+func (c *common) printStatus(cmd *cobra.Command, s tenure.Status) error {
+	if c.json {
+		return printJSON(cmd.OutOrStdout(), newStatusJSON(s))
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "MEMBER\tSTATE\tPRIORITY\tTOKEN\tENDPOINT") //nolint:errcheck // Flush returns it
+	for _, candidate := range s.Candidates {
+		state, token, endpoint := candidate.State, "-", "-"
+		if s.Leader != nil && candidate.Session == s.Leader.Session {
+			state, token = "leading", fmt.Sprint(s.Leader.Token)
+		}
+		if candidate.Endpoint != "" {
+			endpoint = plain(candidate.Endpoint)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", plain(candidate.Member), state, candidate.Priority, token, endpoint) //nolint:errcheck // Flush returns it
+	}
+	return w.Flush()
+}

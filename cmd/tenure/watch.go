@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenure-go/tenure"
+)
+
+func newWatch(c *common) *cobra.Command {
+	return &cobra.Command{
+		Use:   "watch NAME",
+		Short: "Print every change of an election's leader",
+		Long: `Prints the present state of the election NAME and then every change, one a line,
+until it is interrupted:
+
+    elected MEMBER token N [ENDPOINT]
+    vacant
+    gap                   changes may have been missed, for the store's history was lost`,
+		Args: exactly(1, "the name of one election"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			st, _, err := c.open(ctx)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = st.Close() }() // nothing was written
+			for ev, err := range tenure.NewView(st, args[0]).Observe(ctx) {
+				if errors.Is(err, context.Canceled) {
+					return nil
+				}
+				if err == nil {
+					err = c.printEvent(cmd, args[0], ev)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func (c *common) printEvent(cmd *cobra.Command, election string, ev tenure.Event) error {
+	out := cmd.OutOrStdout()
+	if c.json {
+		return printJSON(out, newEventJSON(election, ev))
+	}
+	line := ev.Kind.String()
+	if ev.Kind == tenure.Elected {
+		line += fmt.Sprintf(" %s token %d", plain(ev.Leader.Member), ev.Leader.Token)
+		if ev.Leader.Endpoint != "" {
+			line += " " + plain(ev.Leader.Endpoint)
+		}
+	}
+	_, err := fmt.Fprintln(out, line)
+	return err
+}
