@@ -235,7 +235,6 @@ func (s *Session) looked(now Instant, e *election, ev Looked) {
 		s.failed(now, e, MoveLook, ev.Err)
 		return
 	}
-	e.failures = 0
 	l := &ev.Listing
 	at := proof{ev.Sent, l.Revision}
 	e.proof, e.lookedAt = at, now.Mono
@@ -256,6 +255,9 @@ func (s *Session) looked(now Instant, e *election, ev Looked) {
 		e.due = now.Mono + int64(e.ahead())*int64(s.cfg.Grace)
 	}
 	s.advance(now, e)
+	if e.req == 0 {
+		e.failures = 0 // at rest; otherwise what was sent now has failed before, perhaps
+	}
 }
 
 // readCandidates takes our own key and the queue from a look. A candidate that

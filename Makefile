@@ -1,0 +1,64 @@
+GO ?= go
+
+# The versions of the tools, here and nowhere else.
+STATICCHECK_VERSION  := v0.8.2
+GOLANGCILINT_VERSION := v2.15.0
+
+staticcheck  := bin/staticcheck-$(STATICCHECK_VERSION)/staticcheck
+golangcilint := bin/golangci-lint-$(GOLANGCILINT_VERSION)/golangci-lint
+
+# "work" is every module of go.work; "./..." would be the root module alone.
+# Tests that skip a store write it to $TENURE_SKIPPED, because go test hides what
+# a package prints when it passes.
+gotest = log=$$(mktemp) || exit; TENURE_SKIPPED=$$log $(GO) test -timeout 4m $(1) work; \
+	status=$$?; sort -u $$log >&2; rm -f $$log; exit $$status
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: test
+test: ## test every module; needs Go alone
+	@$(call gotest)
+
+.PHONY: race
+race: ## the same under the race detector; needs a C compiler
+	@$(call gotest,-race)
+
+.PHONY: bench
+bench: ## run every benchmark once
+	$(GO) test -run '^$$' -bench . -benchmem -p 1 work
+
+.PHONY: build
+build: ## build the command, as ./tenure
+	$(GO) build -o tenure ./cmd/tenure
+
+.PHONY: check
+check: fmt vet staticcheck lint ## all that reads code without running it
+
+.PHONY: fmt
+fmt: ## fail if gofmt would change a file
+	@files=$$(gofmt -l .) && if [ -n "$$files" ]; then printf 'not formatted:\n%s\n' "$$files" >&2; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet
+	$(GO) vet work
+
+.PHONY: staticcheck
+staticcheck: $(staticcheck) ## staticcheck
+	$(staticcheck) work
+
+.PHONY: lint
+lint: $(golangcilint) ## golangci-lint
+	$(golangcilint) run $$($(GO) list -m -f '{{.Dir}}/...')
+
+.PHONY: tools
+tools: $(staticcheck) $(golangcilint) ## install the tools into ./bin
+
+$(staticcheck):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+
+$(golangcilint):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCILINT_VERSION)
