@@ -5,6 +5,8 @@ import (
 	"errors"
 	"iter"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,7 +15,8 @@ type Batch struct {
 	Changes
 	// Listed: this step comes from a List, not from the watch. The first one
 	// holds every entry as an event. A later one holds the difference to what
-	// was known before: changes in between may have been missed.
+	// was known before: changes in between may have been missed. Its events are
+	// sorted by key.
 	Listed bool
 	// Since is the revision up to which everything had been seen before.
 	Since Revision
@@ -124,6 +127,7 @@ func (f *follower) list(ctx context.Context) (Batch, error) {
 			batch.Events = append(batch.Events, Event{Deleted: true, Entry: Entry{Key: key, Modified: l.Revision}})
 		}
 	}
+	slices.SortFunc(batch.Events, func(a, b Event) int { return strings.Compare(a.Entry.Key, b.Entry.Key) })
 	f.known, f.rev = now, l.Revision
 	return batch, nil
 }

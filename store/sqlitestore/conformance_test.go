@@ -1,0 +1,37 @@
+package sqlitestore
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/tenure-go/tenure/store"
+	"github.com/tenure-go/tenure/store/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	f := newFile(t)
+	f.open(t, Options{})
+	h := storetest.Harness{
+		Open: func(ctx context.Context) (store.Store, error) {
+			s, err := Open(ctx, string(f), Options{})
+			if err != nil {
+				return nil, err
+			}
+			return s, nil
+		},
+		Compact: func(ctx context.Context, st store.Store) error { return st.(*Store).Compact(ctx) },
+	}
+	for _, c := range storetest.Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			switch err := c.Run(t.Context(), h); {
+			case errors.Is(err, storetest.ErrNotExercised):
+				t.Skip(err)
+			case err != nil:
+				t.Error(err)
+			}
+		})
+	}
+}
