@@ -15,7 +15,7 @@ func newLeader(c *common) *cobra.Command {
 		Long: `Prints the id of the member that leads the election NAME and, after a tab, its
 endpoint if it has one. Nothing is printed, and the exit code is 3, when nobody
 leads. A name that begins with a dash goes after "--".`,
-		Args: exactly(1, "the name of one election"),
+		Args: oneElection,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			st, _, err := c.open(cmd.Context())
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 )
@@ -30,6 +31,13 @@ func newRoot() *cobra.Command {
 		Long:          rootHelp,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs, // or an unknown command were cobra's error, not one of usage
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(cmd, "unknown command %q", args[0])
+			}
+			return cmd.Help()
+		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&c.store, "store", "", "store to use: sqlite:PATH (default $TENURE_STORE, else a file under the user's state directory)")
@@ -51,16 +59,6 @@ func usage(cmd *cobra.Command, format string, args ...any) error {
 	return &exitError{code, fmt.Errorf("%w\nrun \"%s --help\" for help", err, cmd.CommandPath())}
 }
 
-// exactly wants n arguments.
-func exactly(n int, what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != n {
-			return usage(cmd, "want %s, got %d arguments", what, len(args))
-		}
-		return nil
-	}
-}
-
 // storeURL returns the store that was asked for, or the default.
 func (c *common) storeURL() (string, error) {
 	if c.store != "" {
@@ -80,7 +78,7 @@ func (c *common) storeURL() (string, error) {
 // Base Directory Specification has it. It is made when missing.
 func stateDir() (string, error) {
 	base := os.Getenv("XDG_STATE_HOME")
-	if base == "" {
+	if !filepath.IsAbs(base) { // the specification has a relative one ignored
 		home, err := os.UserHomeDir()
 		if err != nil {
 			return "", errors.Join(errors.New("no state directory for the default store; use --store sqlite:PATH"), err)

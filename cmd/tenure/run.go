@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -58,8 +59,8 @@ func newRun(c *common) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if f.ttl <= 0 {
-				return usage(cmd, "--ttl of %v; it must be from %v to %v", f.ttl, tenure.MinTTL, tenure.MaxTTL)
+			if err := f.check(cmd, election); err != nil {
+				return usage(cmd, "%w", err)
 			}
 			code, err := run(cmd.Context(), f, election, argv)
 			if code == 0 && err == nil {
@@ -76,6 +77,28 @@ func newRun(c *common) *cobra.Command {
 	flags.Var(&f.restart, "restart", "campaign again when CMD has ended: no, on-failure or always")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing on standard error but errors")
 	return cmd
+}
+
+// check refuses what the library would refuse, before anything is made in a
+// store.
+func (f *runFlags) check(cmd *cobra.Command, election string) error {
+	if err := checkName("election name", election); err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("id") {
+		if err := checkName("--id", f.id); err != nil {
+			return err
+		}
+	}
+	switch {
+	case f.ttl < tenure.MinTTL || f.ttl > tenure.MaxTTL:
+		return fmt.Errorf("--ttl is %v; give one from %v to %v", f.ttl, tenure.MinTTL, tenure.MaxTTL)
+	case len(f.endpoint) > tenure.MaxEndpoint:
+		return fmt.Errorf("--endpoint has %d bytes; give %d at most", len(f.endpoint), tenure.MaxEndpoint)
+	case !utf8.ValidString(f.endpoint):
+		return fmt.Errorf("--endpoint %q is not UTF-8; give one that is", f.endpoint)
+	}
+	return nil
 }
 
 // splitRunArgs takes apart NAME -- CMD ARG..., where NAME may itself stand after

@@ -63,7 +63,14 @@ func run(ctx context.Context, f runFlags, election string, argv []string) (int, 
 }
 
 func (r *runner) trace() *tenure.Trace {
+	var told string // callbacks come one at a time
 	return &tenure.Trace{
+		Trouble: func(_, request string, err error) {
+			if text := request + ": " + err.Error(); text != told {
+				told = text
+				r.tell.tell("trouble", "%s; trying again", text)
+			}
+		},
 		Round: func(tenure.RoundInfo) {
 			select {
 			case r.renewed <- struct{}{}:
@@ -100,6 +107,9 @@ func (r *runner) lead(ctx context.Context, m *tenure.Member) (int, error) {
 			return r.term(ctx, t, m.ID())
 		}, tenure.LeadOptions{Priority: r.flags.priority, DrainTimeout: stopGrace + killGrace})
 		switch {
+		case errors.Is(err, errLate) && ctx.Err() == nil:
+			r.tell.tell("lost", "%v; waiting to lead again", err)
+			continue
 		case r.exit == nil:
 			return startCode(r.signals, err), quietWhenStopped(ctx, err)
 		case ctx.Err() != nil || !r.flags.restart.again(r.exit.ShellCode()):
@@ -108,15 +118,20 @@ func (r *runner) lead(ctx context.Context, m *tenure.Member) (int, error) {
 		if time.Since(began) > restartMax {
 			pause = restartMin
 		}
-		r.tell.tell("restart", "command ended with exit code %d; campaigning again in %v", r.exit.ShellCode(), pause)
+		wait := pause/2 + rand.N(pause/2) // members that fail together do not try again together
+		r.tell.tell("restart", "command ended with exit code %d; campaigning again in %v", r.exit.ShellCode(), wait.Round(time.Millisecond))
 		select {
-		case <-time.After(pause/2 + rand.N(pause/2)):
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return r.exit.ShellCode(), nil
 		}
 		pause = min(2*pause, restartMax)
 	}
 }
+
+// errLate ends a term whose CMD was killed at a deadline that had been moved, but
+// too late for the guard to hear of it.
+var errLate = errors.New("command killed: its guard was told too late that the leadership goes on")
 
 // startCode is the exit code of a run whose CMD has not run to an end.
 func startCode(s *signals, err error) int {
@@ -159,13 +174,14 @@ func (r *runner) discardStandby() {
 
 // term runs CMD for one term. Lost: it returns when CMD's group is gone.
 func (r *runner) term(ctx context.Context, t tenure.Term, member string) error {
+	r.signals.hold()
+	defer r.signals.forwardTo(nil)
 	g, err := r.start(ctx, t, member)
 	if err != nil {
 		return err
 	}
 	defer g.Close()
 	r.signals.forwardTo(g)
-	defer r.signals.forwardTo(nil)
 	done := ctx.Done()
 	for {
 		select {
@@ -209,6 +225,8 @@ func (r *runner) start(ctx context.Context, t tenure.Term, member string) (*guar
 		case errors.Is(err, guard.ErrDeadline) && !t.Held():
 			<-ctx.Done() // lost before it began
 			return nil, err
+		case errors.Is(err, guard.ErrNotFound), errors.Is(err, guard.ErrNotExecutable):
+			return nil, err // which names it
 		case !errors.Is(err, guard.ErrLost) || ctx.Err() != nil:
 			return nil, fmt.Errorf("%s: %w", r.argv[0], err)
 		}
@@ -218,13 +236,18 @@ func (r *runner) start(ctx context.Context, t tenure.Term, member string) (*guar
 // ended takes CMD's end. After a loss there is another term to wait for, and a
 // guard to have ready for it; after any other end CMD's exit code counts.
 func (r *runner) ended(exit guard.Exit, t tenure.Term) error {
+	if exit.Killed == guard.ByDeadline && !t.Held() {
+		<-t.Context().Done() // the guard may see a deadline pass before the member does
+	}
 	if errors.Is(t.Cause(), tenure.ErrLost) {
 		r.tell.tell("waiting", "command killed; waiting to lead again")
 		return r.prepare(context.WithoutCancel(t.Context()))
 	}
 	r.exit = &exit
 	switch exit.Killed {
-	case guard.ByDeadline, guard.ByLoss:
+	case guard.ByDeadline:
+		return errLate
+	case guard.ByLoss:
 		return fmt.Errorf("command killed: %s", exit.Killed)
 	default:
 		return nil

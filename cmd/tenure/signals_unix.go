@@ -21,6 +21,8 @@ type signals struct {
 
 	mu      sync.Mutex
 	cmd     *guard.Guard   // nil while nothing runs
+	held    bool           // CMD is being started: what is for it waits in kept
+	kept    []syscall.Signal
 	stopped syscall.Signal // that ends the run; 0: none has
 	cancel  context.CancelFunc
 }
@@ -63,11 +65,22 @@ func (s *signals) code() int {
 	return 128 + int(s.stopped)
 }
 
+// hold keeps what is for CMD until forwardTo says who that is.
+func (s *signals) hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = true
+}
+
 // forwardTo makes g the receiver of what is passed on; nil: nobody.
 func (s *signals) forwardTo(g *guard.Guard) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cmd = g
+	kept := s.kept
+	s.cmd, s.held, s.kept = g, false, nil
+	for _, sig := range kept {
+		s.takeLocked(sig)
+	}
 }
 
 func (s *signals) serve() {
@@ -86,8 +99,12 @@ func (s *signals) serve() {
 func (s *signals) take(sig syscall.Signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.takeLocked(sig)
+}
+
+func (s *signals) takeLocked(sig syscall.Signal) {
 	ends := sig == syscall.SIGTERM || sig == syscall.SIGINT
-	waiting := s.cmd == nil && (sig == syscall.SIGHUP || sig == syscall.SIGQUIT)
+	waiting := s.cmd == nil && !s.held && (sig == syscall.SIGHUP || sig == syscall.SIGQUIT)
 	switch {
 	case ends && s.stopped != 0 && s.cmd != nil:
 		s.cmd.Kill() // asked twice
@@ -96,6 +113,8 @@ func (s *signals) take(sig syscall.Signal) {
 	case s.stopped == 0 && (ends || waiting):
 		s.stopped = sig
 		s.cancel() // the term ends, and end passes the signal on
+	case s.held:
+		s.kept = append(s.kept, sig)
 	case s.cmd != nil:
 		_ = s.cmd.Signal(sig) // CMD has ended, or its guard is lost, and that shows
 	}

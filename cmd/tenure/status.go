@@ -15,12 +15,7 @@ func newStatus(c *common) *cobra.Command {
 		Short: "Print the elections, or the candidates of one",
 		Long: `Without NAME, prints every election that has a leader or a candidate. With NAME,
 prints its candidates: the leader, then those who wait, next in line first.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usage(cmd, "want the name of one election or none, got %d arguments", len(args))
-			}
-			return nil
-		},
+		Args: optionalElection,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			st, _, err := c.open(cmd.Context())
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -24,7 +25,21 @@ func (c *common) open(ctx context.Context) (store.Store, string, error) {
 		return nil, "", err
 	}
 	st, err := openStore(ctx, url)
-	return st, url, err
+	return st, absolute(url), err
+}
+
+// absolute is a URL that means the same in any working directory: CMD may choose
+// its own.
+func absolute(url string) string {
+	path, ok := strings.CutPrefix(url, "sqlite:")
+	if !ok || strings.HasPrefix(path, "/") {
+		return url
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return url // which could be opened, so that this does not happen
+	}
+	return "sqlite:" + abs
 }
 
 func openStore(ctx context.Context, url string) (store.Store, error) {

@@ -22,7 +22,7 @@ until it is interrupted:
     elected MEMBER token N [ENDPOINT]
     vacant
     gap                   changes may have been missed, for the store's history was lost`,
-		Args: exactly(1, "the name of one election"),
+		Args: oneElection,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()

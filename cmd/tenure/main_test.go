@@ -1,0 +1,53 @@
+//go:build unix
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// The test binary is also the command under test, so that the race detector and
+// coverage see what the processes do. What they cover goes to GOCOVERDIR.
+const commandEnv = "TENURE_TEST_COMMAND"
+
+var (
+	roundsFlag  = flag.Int("rounds", 3, "rounds of each fault in the campaign")
+	measureFlag = flag.Bool("measure", false, "measure times, for minutes")
+	workerPath  string
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(commandEnv) != "" {
+		main()
+		return
+	}
+	flag.Parse()
+	os.Exit(withTools(m))
+}
+
+// withTools runs the tests with a worker built and, under coverage, with a place
+// for what the processes report.
+func withTools(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "tenure-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	workerPath = filepath.Join(dir, "worker")
+	build := exec.Command("go", "build", "-o", workerPath, "./testdata/worker")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build the worker of the tests:", err)
+		return 1
+	}
+	if testing.CoverMode() != "" && os.Getenv("GOCOVERDIR") == "" {
+		os.Setenv("GOCOVERDIR", dir) // or each process complains that it has none
+	}
+	return m.Run()
+}
