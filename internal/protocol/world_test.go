@@ -1,7 +1,6 @@
 package protocol_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,23 +10,25 @@ import (
 
 	"github.com/tenure-go/tenure/internal/protocol"
 	"github.com/tenure-go/tenure/store"
-	"github.com/tenure-go/tenure/store/memstore"
 )
 
 // world runs several sessions over one store in virtual time, one step at a
 // time: every reply, watch event and late effect happens when the test says so.
 type world struct {
 	t       testing.TB
-	st      *memstore.Store
+	kv      kv
 	now     int64 // virtual, nanoseconds
 	ttl     time.Duration
 	members []*member
 	leases  map[store.LeaseID]int64 // when each ends
-	late    []store.Tx              // of lost requests that may still take effect
-	tokens  map[string]store.Revision
-	log     []string
-	moves   map[protocol.Move]int
-	broken  broken
+
+	lastLease store.LeaseID
+	late      []store.Tx // of lost requests that may still take effect
+	tokens    map[string]store.Revision
+	telling   bool // keep a log
+	log       []string
+	moves     map[protocol.Move]int
+	broken    broken
 }
 
 // broken are mistakes that the checks must catch: negative controls.
@@ -71,7 +72,7 @@ type term struct {
 
 func newWorld(t testing.TB) *world {
 	return &world{
-		t: t, st: memstore.New(), ttl: 3 * time.Second, now: int64(time.Hour),
+		t: t, kv: kv{entries: map[string]store.Entry{}}, ttl: 3 * time.Second, now: int64(time.Hour),
 		leases: map[store.LeaseID]int64{}, tokens: map[string]store.Revision{}, moves: map[protocol.Move]int{},
 	}
 }
@@ -79,6 +80,9 @@ func newWorld(t testing.TB) *world {
 func (w *world) instant() protocol.Instant { return protocol.Instant{Mono: w.now, Wall: w.now} }
 
 func (w *world) logf(format string, args ...any) {
+	if !w.telling {
+		return
+	}
 	w.log = append(w.log, fmt.Sprintf("%9.3fs  ", time.Duration(w.now).Seconds()-3600)+fmt.Sprintf(format, args...))
 }
 
@@ -90,26 +94,20 @@ func (w *world) fatalf(format string, args ...any) {
 
 // join grants a lease, of which the world decides the end, and starts a session.
 func (w *world) join(name string) *member {
-	lease, err := w.st.Grant(context.Background(), 1000*time.Hour)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.leases[lease.ID] = w.now + int64(w.ttl)
+	w.lastLease++
+	w.leases[w.lastLease] = w.now + int64(w.ttl)
 	m := &member{
-		w: w, name: name, lease: lease.ID,
+		w: w, name: name, lease: w.lastLease,
 		terms: map[string]*term{}, wants: map[string]bool{},
 		s: protocol.NewSession(protocol.Config{
-			Member: name, Session: protocol.SessionID(lease.ID), Lease: lease.ID,
+			Member: name, Session: protocol.SessionID(w.lastLease), Lease: w.lastLease,
 			TTL: w.ttl, Granted: w.instant(), Drift: 0.01, Margin: w.ttl / 10,
 			Round: w.ttl / 3, Grace: w.ttl / 50,
 		}),
 	}
 	m.deadline = m.s.Deadline()
 	w.members = append(w.members, m)
-	l, err := w.st.List(context.Background(), store.Prefix(protocol.LeadersPrefix))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	l := w.kv.list(store.Prefix(protocol.LeadersPrefix))
 	for _, e := range l.Entries {
 		m.watched = append(m.watched, protocol.Watched{Event: store.Event{Entry: e}})
 	}
@@ -206,11 +204,11 @@ func (m *member) serve(i int, o outcome) {
 	case protocol.Round:
 		m.round(a, req.sent, o)
 	case protocol.Look:
-		l, err := m.w.st.List(context.Background(), a.Query)
-		if o != answered {
-			l, err = store.Listing{}, errLost
+		reply := protocol.Looked{ID: a.ID, Election: a.Election, Sent: req.sent, Err: errLost}
+		if o == answered {
+			reply.Listing, reply.Err = m.w.kv.list(a.Query), nil
 		}
-		m.reply(protocol.Looked{ID: a.ID, Election: a.Election, Sent: req.sent, Listing: l, Err: err})
+		m.reply(reply)
 	case protocol.Commit:
 		m.w.moves[a.Move]++
 		reply := protocol.Committed{ID: a.ID, Election: a.Election, Sent: req.sent}
@@ -256,8 +254,7 @@ func (m *member) round(a protocol.Round, sent protocol.Instant, o outcome) {
 		m.reply(renewed)
 		return
 	}
-	l, err := m.w.st.List(context.Background(), a.Query)
-	m.reply(renewed, protocol.Listed{Round: a.ID, Sent: sent, Listing: l, Err: err})
+	m.reply(renewed, protocol.Listed{Round: a.ID, Sent: sent, Listing: m.w.kv.list(a.Query)})
 }
 
 // answer gives a member the i-th reply that is on its way.
@@ -292,39 +289,12 @@ func sentNow(ev protocol.Event, now protocol.Instant) protocol.Event {
 
 // commit applies a transaction and puts its events before the watches.
 func (w *world) commit(tx store.Tx) (store.Result, error) {
-	before := w.keys()
-	res, err := w.st.Commit(context.Background(), tx)
-	if err == nil && res.Committed {
-		w.publish(before, res.Revision)
-	}
+	res, events, err := w.kv.commit(tx, func(id store.LeaseID) bool { return w.leases[id] > w.now })
+	w.publish(events)
 	return res, err
 }
 
-func (w *world) keys() map[string]store.Entry {
-	l, err := w.st.List(context.Background(), store.Prefix(""))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	keys := map[string]store.Entry{}
-	for _, e := range l.Entries {
-		keys[e.Key] = e
-	}
-	return keys
-}
-
-func (w *world) publish(before map[string]store.Entry, rev store.Revision) {
-	after := w.keys()
-	var events []store.Event
-	for key, e := range after {
-		if before[key].Modified != e.Modified {
-			events = append(events, store.Event{Entry: e})
-		}
-	}
-	for key := range before {
-		if _, ok := after[key]; !ok {
-			events = append(events, store.Event{Deleted: true, Entry: store.Entry{Key: key, Modified: rev}})
-		}
-	}
+func (w *world) publish(events []store.Event) {
 	for _, m := range w.members {
 		for _, ev := range events {
 			own := strings.HasPrefix(ev.Entry.Key, protocol.TermsOf(protocol.SessionID(m.lease)))
@@ -345,8 +315,8 @@ func (m *member) deliver() {
 // pass lets time go by; leases end, and members that are not paused tick.
 func (w *world) pass(d time.Duration) {
 	w.now += int64(d)
-	for id, end := range w.leases {
-		if end <= w.now {
+	for id := store.LeaseID(1); id <= w.lastLease; id++ { // in an order that replays
+		if end, ok := w.leases[id]; ok && end <= w.now {
 			w.expire(id)
 		}
 	}
@@ -360,16 +330,8 @@ func (w *world) pass(d time.Duration) {
 
 func (w *world) expire(id store.LeaseID) {
 	delete(w.leases, id)
-	before := w.keys()
-	if err := w.st.Revoke(context.Background(), id); err != nil {
-		w.t.Fatal(err)
-	}
-	l, err := w.st.List(context.Background(), store.Query{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	w.logf("lease %d ends", id)
-	w.publish(before, l.Revision)
+	w.publish(w.kv.expire(id))
 }
 
 // settle serves everything, without faults, until nothing is left to do now.
