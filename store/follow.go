@@ -25,7 +25,7 @@ type Batch struct {
 const (
 	followListTimeout = 10 * time.Second
 	followBackoffMin  = 20 * time.Millisecond
-	followBackoffMax  = 2 * time.Second
+	followBackoffMax  = 2 * time.Second // half as much again with jitter
 )
 
 // Follow yields the state under prefix and then every change of it, for as long

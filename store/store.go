@@ -20,8 +20,11 @@
 //   - A reply that was lost is unknown: the request may have taken effect, and
 //     it may still take effect later. A driver says so by returning an error
 //     that is neither ErrConflict, ErrLeaseNotFound nor ErrInvalid.
-//   - Context errors pass unchanged. Every other error is one of the sentinels
-//     of this package joined to its cause. Secrets appear in none of them.
+//   - A call whose context has ended already returns the context's error and has
+//     no effect. Context errors pass unchanged. Every other error is one of the
+//     sentinels of this package joined to its cause. Secrets appear in none.
+//   - Any handle on a store may put on any live lease. Whether it may also renew
+//     or revoke one that another handle was granted is the driver's choice.
 package store
 
 import (
@@ -29,6 +32,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 )
@@ -65,8 +69,10 @@ type Store interface {
 	// at one new revision; otherwise nothing does, and Result carries the
 	// entries named by Else, read at or after the refusal.
 	//
-	// A Put on a lease that is not alive fails the whole transaction with
-	// ErrLeaseNotFound. ErrConflict says that the store gave up on the
+	// Conditions come first: where one does not hold, tx is refused whatever else
+	// is wrong with it. A Put on a lease that is not alive fails the whole
+	// transaction with ErrLeaseNotFound. Then may be empty: a mere check.
+	// ErrConflict says that the store gave up on the
 	// transaction because of others and that it did not and will not take
 	// effect. ErrInvalid and ErrTooLarge say the same of a transaction that
 	// breaks a rule or a limit.
@@ -76,8 +82,9 @@ type Store interface {
 	// key. It sees every commit that was acknowledged before it was called.
 	List(ctx context.Context, q Query) (Listing, error)
 
-	// Watch yields what happened under prefix after the given revision, in
-	// order: one Changes holds all events of one revision, or, where
+	// Watch yields what happened under prefix after the given revision, which may
+	// lie ahead, in order: one Changes holds all events of one revision, in any
+	// order, or, where
 	// Capabilities.EveryChange is false, of several with the events of each key
 	// reduced to the last. A Changes without events says that the watch is
 	// alive and complete up to its revision. The sequence ends with an error as
@@ -242,17 +249,8 @@ func Prefix(prefixes ...string) Query { return Query{Prefixes: prefixes} }
 
 // Selects reports whether key is among what q asks for.
 func (q Query) Selects(key string) bool {
-	for _, k := range q.Keys {
-		if k == key {
-			return true
-		}
-	}
-	for _, p := range q.Prefixes {
-		if strings.HasPrefix(key, p) {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(q.Keys, key) ||
+		slices.ContainsFunc(q.Prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
 }
 
 // Listing is the answer to a Query.
@@ -278,7 +276,8 @@ type Changes struct {
 	Events   []Event
 }
 
-// MaxKey is the longest key, in bytes, that every driver takes.
+// MaxKey is the longest key, in bytes, that every driver takes, with the
+// prefixes of all Sub around it.
 const MaxKey = 8 << 10
 
 // Validate reports, as ErrInvalid or ErrTooLarge, what about tx no store takes
@@ -296,7 +295,8 @@ func (tx Tx) Validate(c Capabilities) error {
 			return err
 		}
 	}
-	for i, op := range tx.Then {
+	written := make(map[string]bool, len(tx.Then))
+	for _, op := range tx.Then {
 		if err := validateKey(op.Key); err != nil {
 			return err
 		}
@@ -304,11 +304,10 @@ func (tx Tx) Validate(c Capabilities) error {
 			return fmt.Errorf("%w: value of %d bytes under key %q; %s takes %d",
 				ErrTooLarge, len(op.Value), op.Key, c.Name, c.MaxValue)
 		}
-		for _, other := range tx.Then[:i] {
-			if other.Key == op.Key {
-				return fmt.Errorf("%w: key %q is written twice in one transaction", ErrInvalid, op.Key)
-			}
+		if written[op.Key] {
+			return fmt.Errorf("%w: key %q is written twice in one transaction", ErrInvalid, op.Key)
 		}
+		written[op.Key] = true
 	}
 	for _, key := range tx.Else {
 		if err := validateKey(key); err != nil {

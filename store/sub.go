@@ -22,10 +22,11 @@ func Sub(st Store, prefix string) Store {
 
 // Path returns the key under which st keeps key in the store that was opened:
 // with the prefixes of all Sub around it. Programs that write their own
-// transactions against that store need it.
+// transactions against that store need it. A store that wraps another has a
+// method of the same name.
 func Path(st Store, key string) string {
-	if s, ok := st.(*sub); ok {
-		return s.prefix + key
+	if s, ok := st.(interface{ Path(key string) string }); ok {
+		return s.Path(key)
 	}
 	return key
 }
@@ -34,6 +35,9 @@ type sub struct {
 	st     Store
 	prefix string
 }
+
+// Path implements the interface that Path looks for.
+func (s *sub) Path(key string) string { return Path(s.st, s.prefix+key) }
 
 func (s *sub) Commit(ctx context.Context, tx Tx) (Result, error) {
 	// The prefix may make a forbidden empty key look allowed.

@@ -299,3 +299,6 @@ func (s *Store) Close() error {
 	}
 	return s.err
 }
+
+// Path is the key under which the wrapped store keeps key; see store.Path.
+func (s *Store) Path(key string) string { return store.Path(s.st, key) }

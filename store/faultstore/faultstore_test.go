@@ -255,11 +255,12 @@ func TestCloseEndsWhatIsHeldUp(t *testing.T) {
 				done := make(chan error)
 				go func() { done <- put(t.Context(), st, "a") }()
 				synctest.Wait()
+				start := time.Now()
 				if err := st.Close(); err != nil {
 					t.Error(err)
 				}
-				if err := <-done; !errors.Is(err, store.ErrClosed) {
-					t.Errorf("got %v, want ErrClosed", err)
+				if err := <-done; !errors.Is(err, store.ErrClosed) || time.Since(start) > 0 {
+					t.Errorf("got %v after %v, want ErrClosed at once", err, time.Since(start))
 				}
 			})
 		})
@@ -276,6 +277,11 @@ func TestCloseWaitsForLateEffects(t *testing.T) {
 		}
 		cancel()
 		start := time.Now()
+		time.AfterFunc(time.Second, func() { // while Close waits
+			if err := put(t.Context(), st, "b"); !errors.Is(err, store.ErrClosed) {
+				t.Errorf("a call while it closes: got %v, want ErrClosed", err)
+			}
+		})
 		if err := st.Close(); err != nil {
 			t.Error(err)
 		}

@@ -12,7 +12,6 @@ import (
 type watch struct {
 	call   Call
 	cancel context.CancelCauseFunc
-	held   map[*fault]bool // that concern it already; used by its consumer only
 }
 
 // broken is the cause with which a watch's context ends when a fault ends it.
@@ -23,7 +22,7 @@ func (w *watch) stop(err error) { w.cancel(broken{err}) }
 // Watch passes the watch on, and what it delivers.
 func (s *Store) Watch(ctx context.Context, prefix string, after store.Revision) iter.Seq2[store.Changes, error] {
 	return func(yield func(store.Changes, error) bool) {
-		w := &watch{call: Call{Op: OpWatch, Prefix: prefix, After: after}, held: map[*fault]bool{}}
+		w := &watch{call: Call{Op: OpWatch, Prefix: prefix, After: after}}
 		inner, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		w.cancel = cancel
@@ -65,13 +64,13 @@ func (s *Store) run(ctx, inner context.Context, w *watch, yield func(store.Chang
 	}
 }
 
-// holder returns a fault that holds back what w delivers, or nil.
+// holder claims a fault that holds back what w delivers, or returns nil. The
+// watch then waits for its removal, so that it claims each fault once.
 func (s *Store) holder(w *watch) *fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.faults {
-		if f.holds() && (w.held[f] || s.claim(f, w.call)) {
-			w.held[f] = true
+		if f.holds() && s.claim(f, w.call) {
 			return f
 		}
 	}

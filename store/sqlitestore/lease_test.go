@@ -209,21 +209,22 @@ func TestIdleHandleDoesNothing(t *testing.T) {
 }
 
 // adopted has a store that was used here, and has now been opened there.
-func adopted(t *testing.T) (here, there *Store, hereClock, thereClock *fakeClock, lease store.LeaseID, f file) {
+func adopted(t *testing.T) (here, there *Store, thereClock *fakeClock, lease store.LeaseID, f file) {
 	t.Helper()
 	f = newFile(t)
-	hereClock, thereClock = newFakeClock("here", 1000*time.Hour), newFakeClock("there", time.Hour)
+	hereClock := newFakeClock("here", 1000*time.Hour)
+	thereClock = newFakeClock("there", time.Hour)
 	here = f.open(t, Options{clock: hereClock})
 	lease = grant(t, here, 10*time.Second)
 	put(t, here, "k", "v", lease)
 	hereClock.advance(9 * time.Second)
 	there = f.open(t, Options{clock: thereClock})
-	return here, there, hereClock, thereClock, lease, f
+	return here, there, thereClock, lease, f
 }
 
 func TestAdoptionGivesLeasesTheirTTL(t *testing.T) {
 	t.Parallel()
-	_, there, _, clk, lease, _ := adopted(t)
+	_, there, clk, lease, _ := adopted(t)
 	clk.advance(10*time.Second - 1)
 	if l := list(t, there, store.Keys("k")); l.Entry("k") == nil || l.Entry("k").Lease != lease {
 		t.Fatalf("the lease ended early: %+v", l)
@@ -239,7 +240,7 @@ func TestAdoptionGivesLeasesTheirTTL(t *testing.T) {
 
 func TestAdoptionEndsOlderHandles(t *testing.T) {
 	t.Parallel()
-	here, there, _, clk, lease, f := adopted(t)
+	here, there, clk, lease, f := adopted(t)
 	same := f.open(t, Options{clock: newFakeClock("there", clk.now())})
 	for _, s := range []*Store{there, same} { // opening again under the same clock is no adoption
 		if _, err := s.Renew(t.Context(), lease); err != nil {

@@ -30,7 +30,7 @@ func settled(limit int) bool {
 		if runtime.NumGoroutine() <= limit {
 			return true
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // goroutines end without a word
 	}
 	return false
 }

@@ -120,7 +120,7 @@ func childHold(ctx context.Context, s *Store, _ <-chan string) error {
 			return err
 		}
 		fmt.Println(int64(sent))
-		time.Sleep(childTTL / 20)
+		time.Sleep(childTTL / 20) // the pace of renewals
 	}
 	return nil
 }

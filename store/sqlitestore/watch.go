@@ -165,6 +165,9 @@ func (s *Store) next(ctx context.Context, w *watcher) (queue []store.Changes, li
 func (s *Store) deliver(f *feed, p page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.feed != f {
+		return // another feed has begun, elsewhere
+	}
 	for w := range s.watchers {
 		if w.live && w.upto < p.upto {
 			w.take(p)
@@ -216,6 +219,9 @@ func (w *watcher) wake() {
 func (s *Store) outrun(f *feed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.feed != f {
+		return
+	}
 	for w := range s.watchers {
 		w.live = false
 		w.wake()

@@ -223,6 +223,19 @@ var leaseFlaws = []flaw{
 			_, _ = b.Store.Commit(context.Background(), tx)
 			return store.Result{}, store.ErrLeaseNotFound
 		})},
+	{"leases come before conditions", "lease/dead-refused", each(func(b *broken) {
+		b.commit = func(ctx context.Context, tx store.Tx) (store.Result, error) {
+			for _, op := range tx.Then {
+				if op.Lease == store.NoLease {
+					continue
+				}
+				if _, err := b.Store.Renew(ctx, op.Lease); err != nil {
+					return store.Result{}, err
+				}
+			}
+			return b.Store.Commit(ctx, tx)
+		}
+	})},
 	{"Revoke is idempotent", "lease/unknown lease/not-found expiry/not-found", each(func(b *broken) {
 		b.revoke = func(ctx context.Context, id store.LeaseID) error {
 			err := b.Store.Revoke(ctx, id)

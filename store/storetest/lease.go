@@ -18,6 +18,7 @@ var leaseChecks = []check{
 	{"lease/made-again", "A key that was deleted and made again hangs on the lease of the later Put only.", leaseMadeAgain},
 	{"lease/foreign", "A Put may name a lease that another handle holds.", leaseForeign},
 	{"lease/dead-put", "A Put on a lease that is not alive fails the whole transaction with ErrLeaseNotFound.", leaseDeadPut},
+	{"lease/dead-refused", "Where a condition does not hold, a dead lease does not matter: the transaction is refused.", leaseDeadRefused},
 	{"lease/unknown", "Renew and Revoke of a lease that never was fail with ErrLeaseNotFound.", leaseUnknown},
 	{"lease/not-found", "Renew and Revoke of a revoked lease fail with ErrLeaseNotFound, for good.", leaseNotFound},
 }
@@ -167,6 +168,17 @@ func leaseDeadPut(e *env) {
 	e.revoke(st, lease.ID)
 	e.wantDeadPut(st, lease.ID, "was revoked")
 	e.wantDeadPut(st, unknownLease(), "never was")
+}
+
+func leaseDeadRefused(e *env) {
+	st := e.open()
+	lease := e.grant(st, longTTL)
+	e.revoke(st, lease.ID)
+	res, err := st.Commit(e.ctx, store.Tx{
+		If:   []store.Cond{store.Exists("a")},
+		Then: []store.Op{store.Put("a", nil, lease.ID)},
+	})
+	e.check(err == nil && !res.Committed, "an absent key that must exist, and a lease that was revoked: %+v, %v", res, err)
 }
 
 // unknownLease returns an id that no store has given out, as good as certainly.
