@@ -61,7 +61,7 @@ func (m *Member) startCampaign(ctx context.Context, election string, opts Campai
 
 // enter registers a candidacy and lets it campaign.
 func (m *Member) enter(ctx context.Context, c *candidacy) (*candidacy, error) {
-	if err := checkName("election", c.election); err != nil {
+	if err := checkName("election name", c.election); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -97,7 +97,12 @@ func (m *Member) await(ctx context.Context, c *candidacy) (*Leadership, error) {
 	case l := <-c.won:
 		return l, nil
 	case <-c.done:
-		return nil, c.err
+		select {
+		case l := <-c.won: // and lost already, which its Cause says
+			return l, nil
+		default:
+			return nil, c.err
+		}
 	case <-ctx.Done():
 	}
 	m.mu.Lock()
@@ -136,6 +141,7 @@ func (m *Member) dismiss(c *candidacy) {
 	select {
 	case <-c.won: // nobody has taken the term, so nobody will say that it has drained
 		c.term.drained()
+		c.term = nil
 	default:
 		if !c.attended {
 			c.term.drained()
@@ -180,9 +186,9 @@ func (m *Member) candidacy(election string) *candidacy {
 // elected hands a new term to its candidacy, or back if nobody wants it now.
 func (m *Member) elected(c *candidacy, l *Leadership) {
 	m.mu.Lock()
-	c.term = l
 	dismissed := c.dismissed
 	if !dismissed {
+		c.term = l
 		c.won <- l // has room: the one before was taken, or there was none
 	}
 	m.mu.Unlock()

@@ -47,10 +47,14 @@ func (m *Member) awaitID(ctx context.Context) error {
 	key := protocol.MemberKey(m.opts.ID)
 	for batch, err := range store.Follow(waiting, m.st, key, nil) {
 		if err != nil {
-			if waiting.Err() != nil && ctx.Err() == nil {
-				return duplicate(*owner)
+			if waiting.Err() == nil || ctx.Err() != nil {
+				return err
 			}
-			return err
+			// Not seeing it go, with the store out of reach, is not seeing it alive.
+			if owner, err = m.owner(ctx); err != nil || owner == nil {
+				return err
+			}
+			return duplicate(*owner)
 		}
 		if gone(batch, key) {
 			return nil

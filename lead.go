@@ -19,7 +19,10 @@ func Lead(ctx context.Context, st store.Store, election string, work func(contex
 		return err
 	}
 	err = m.Lead(ctx, election, work, LeadOptions{})
-	return errors.Join(err, m.Close())
+	if closeErr := m.Close(); closeErr != nil {
+		return errors.Join(err, closeErr)
+	}
+	return err // as it is: not all who look at it unwrap
 }
 
 // Lead waits until this member leads the election, and then calls work. The
@@ -40,6 +43,9 @@ func Lead(ctx context.Context, st store.Store, election string, work func(contex
 // waiting, and those of the store that trying again cannot mend.
 func (m *Member) Lead(ctx context.Context, election string, work func(context.Context, Term) error, opts LeadOptions) error {
 	opts, err := opts.withDefaults()
+	if err == nil && work == nil {
+		err = invalid("nil function; give one to call while this member leads")
+	}
 	if err != nil {
 		return &Error{Op: "lead", Election: election, Err: err}
 	}
@@ -52,23 +58,31 @@ func (m *Member) Lead(ctx context.Context, election string, work func(context.Co
 		if err != nil {
 			return &Error{Op: "lead", Election: election, Err: err}
 		}
-		drained, err := l.attend(ctx, work, opts)
-		if !m.leadAgain(ctx, c, l, drained) {
+		end, err := l.attend(ctx, work, opts)
+		if !m.leadAgain(ctx, c, l, end) {
 			return err
 		}
 	}
 }
 
-// leadAgain lets a lost candidacy campaign again. It ends any other, and waits
-// until its seat has been passed on; a seat that has not drained is left to end
-// with its lease.
-func (m *Member) leadAgain(ctx context.Context, c *candidacy, l *Leadership, drained bool) bool {
+// outcome is how work came to its end.
+type outcome int
+
+const (
+	returned  outcome = iota
+	givenUp           // it still runs, and its seat is given up as the user chose
+	abandoned         // it still runs, and so its seat is left to end with the lease
+)
+
+// leadAgain lets a lost candidacy campaign again, unless its work still runs. It
+// ends any other, and waits until its seat has been passed on.
+func (m *Member) leadAgain(ctx context.Context, c *candidacy, l *Leadership, end outcome) bool {
 	m.mu.Lock()
-	again := drained && errors.Is(l.Cause(), ErrLost) && ctx.Err() == nil && !c.dismissed
+	again := end == returned && errors.Is(l.Cause(), ErrLost) && ctx.Err() == nil && !c.dismissed
 	c.term = nil
 	c.dismissed = !again
 	switch {
-	case drained && m.session == l.s:
+	case end != abandoned && m.session == l.s:
 		m.post(protocol.Drained{Election: c.election, Token: l.token, Again: again})
 	case again && m.err == nil:
 		m.post(c.campaign())
@@ -82,48 +96,48 @@ func (m *Member) leadAgain(ctx context.Context, c *candidacy, l *Leadership, dra
 	return again
 }
 
-// attend calls work. It returns what work has returned, or that it has not
-// (drained is false) when nobody waits for it any longer.
-func (l *Leadership) attend(ctx context.Context, work func(context.Context, Term) error, opts LeadOptions) (drained bool, err error) {
+// attend calls work and waits for its end. It returns what work has returned, or
+// ErrDrainTimeout.
+func (l *Leadership) attend(ctx context.Context, work func(context.Context, Term) error, opts LeadOptions) (outcome, error) {
 	stop := context.AfterFunc(ctx, func() { l.resign(context.Cause(ctx)) })
 	defer stop()
-	returned := make(chan error, 1)
-	go call(work, l, returned)
+	result := make(chan error, 1)
+	go call(work, l, result)
 	select {
-	case err := <-returned:
+	case err := <-result:
 		l.resign(ErrResigned)
-		return true, err
+		return returned, err
 	case <-l.ctx.Done():
 	}
 	timer := time.NewTimer(opts.DrainTimeout)
 	defer timer.Stop()
 	select {
-	case err := <-returned:
-		return true, err
+	case err := <-result:
+		return returned, err
 	case <-timer.C:
 	}
 	l.s.m.overran(l, opts.DrainTimeout)
 	overrun := l.fail("lead", errors.Join(ErrDrainTimeout, l.Cause()))
 	if opts.ReleaseOverrun {
-		return true, overrun
+		return givenUp, overrun
 	}
 	select {
-	case err := <-returned:
-		return true, err
+	case err := <-result:
+		return returned, err
 	case <-l.s.m.abandoned:
-		return false, overrun
+		return abandoned, overrun
 	}
 }
 
 // call turns every way in which work can end into an error.
-func call(work func(context.Context, Term) error, l *Leadership, returned chan<- error) {
+func call(work func(context.Context, Term) error, l *Leadership, result chan<- error) {
 	var err error
 	ended := false
 	defer func() {
 		if !ended {
 			err = &PanicError{Value: recover(), Stack: debug.Stack()}
 		}
-		returned <- err
+		result <- err
 	}()
 	err = work(l.ctx, l)
 	ended = true

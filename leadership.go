@@ -166,6 +166,10 @@ func (l *Leadership) Commit(ctx context.Context, tx store.Tx) (store.Result, err
 	if !l.Held() {
 		return store.Result{}, l.fail("commit", l.lossCause())
 	}
+	// The prefix would make a forbidden empty key look allowed.
+	if err := tx.Validate(l.s.m.st.Capabilities()); err != nil {
+		return store.Result{}, l.fail("commit", err)
+	}
 	seat := protocol.SeatKey(l.c.election)
 	guarded := store.Tx{
 		If:   []store.Cond{store.ModifiedAt(seat, l.token)},

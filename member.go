@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,6 +62,9 @@ func join(ctx context.Context, st store.Store, opts Options) (*Member, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if st == nil {
+		return nil, invalid("nil store; open one first")
+	}
 	if err := checkStore(st); err != nil {
 		return nil, err
 	}
@@ -87,6 +91,7 @@ func join(ctx context.Context, st store.Store, opts Options) (*Member, error) {
 		m.live.Wait()
 		return nil, err
 	}
+	m.began(s) // before Join returns: the member is healthy from then on
 	m.live.Go(func() {
 		defer close(ended)
 		m.run(s)
@@ -117,7 +122,6 @@ func (m *Member) Healthy() error {
 // run keeps the member in session until Close.
 func (m *Member) run(s *session) {
 	for s != nil {
-		m.began(s)
 		done := make(chan struct{})
 		m.live.Go(func() {
 			defer close(done)
@@ -126,7 +130,9 @@ func (m *Member) run(s *session) {
 		select {
 		case <-done:
 			m.lost(s)
-			s = m.reopen()
+			if s = m.reopen(); s != nil {
+				m.began(s)
+			}
 		case <-m.ctx.Done():
 			close(s.stop)
 			<-done
@@ -262,11 +268,23 @@ func (m *Member) drain() error {
 		select {
 		case <-c.done:
 		case <-timer.C:
+			if !m.working(open) {
+				return nil // it is the store that is slow; the revoke ends all seats at once
+			}
 			close(m.abandoned)
 			return &Error{Op: "close", Err: ErrDrainTimeout}
 		}
 	}
 	return nil
+}
+
+// working reports whether the function of one of these candidacies still runs.
+func (m *Member) working(open []*candidacy) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc(open, func(c *candidacy) bool {
+		return c.attended && c.term != nil && !c.finished
+	})
 }
 
 // note has f called by the member's notifier, in order, apart from everything
@@ -296,12 +314,10 @@ func (m *Member) trouble(election, request string, err error) {
 	})
 }
 
-func (m *Member) roundDone(s *session, took time.Duration, err error) {
-	if m.opts.Trace.Round == nil {
-		return
+func (m *Member) roundDone(info RoundInfo) {
+	if f := m.opts.Trace.Round; f != nil {
+		m.note(func() { f(info) })
 	}
-	until := time.Now().Add(s.trust.left(s.clock.now()))
-	m.note(func() { m.opts.Trace.Round(RoundInfo{Took: took, Until: until, Err: err}) })
 }
 
 func (m *Member) duplicateWait(owner protocol.Member, atMost time.Duration) {

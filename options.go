@@ -102,7 +102,7 @@ func (o Options) validate(caps store.Capabilities) error {
 		return invalid("TTL of %v; it must be from %v to %v", o.TTL, MinTTL, MaxTTL)
 	case o.TTL < caps.MinTTL:
 		return invalid("TTL of %v; the shortest that a %s store gives is %v", o.TTL, caps.Name, caps.MinTTL)
-	case o.Drift < 0 || o.Drift > 0.1:
+	case !(o.Drift >= 0 && o.Drift <= 0.1): // so written, it refuses NaN
 		return invalid("drift of %v; it must be from 0 to 0.1", o.Drift)
 	case o.Margin < 0 || o.Margin >= o.TTL/3:
 		return invalid("margin of %v; it must be below a third of the TTL, %v", o.Margin, o.TTL/3)
@@ -122,13 +122,13 @@ func (o LeadOptions) withDefaults() (LeadOptions, error) {
 func checkName(what, name string) error {
 	switch {
 	case name == "":
-		return invalid("empty %s", what)
+		return invalid("empty %s; give it from 1 to %d bytes", what, MaxName)
 	case len(name) > MaxName:
-		return invalid("%s of %d bytes; the limit is %d", what, len(name), MaxName)
+		return invalid("%s of %d bytes; the limit is %d, so shorten or hash it", what, len(name), MaxName)
 	case !utf8.ValidString(name):
-		return invalid("%s %q is not UTF-8", what, name)
+		return invalid("%s %q is not UTF-8; encode it, in base64 for example", what, name)
 	case strings.IndexByte(name, 0) >= 0:
-		return invalid("%s %q has a NUL byte", what, name)
+		return invalid("%s %q has a NUL byte; leave that out", what, name)
 	}
 	return nil
 }

@@ -209,7 +209,10 @@ func (s *session) round(a protocol.Round) {
 		s.inbox.put(protocol.Listed{Round: a.ID, Sent: sent, Listing: l, Err: err})
 	}
 	if s.ctx.Err() == nil {
-		s.m.roundDone(s, time.Since(started), err)
+		ended := time.Now()
+		trust := protocol.Trust(ttl, s.m.opts.Drift, s.m.opts.Margin)
+		left := max(s.trust.left(s.clock.instant(ended)), trust-ended.Sub(started))
+		s.m.roundDone(RoundInfo{Took: ended.Sub(started), Until: ended.Add(left), Err: err})
 	}
 }
 

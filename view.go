@@ -81,7 +81,13 @@ func (k EventKind) String() string {
 type View struct {
 	st       store.Store
 	election string
-	last     atomic.Pointer[Leader]
+	last     atomic.Pointer[sight]
+}
+
+// sight is what was seen of a seat as of a revision; a nil leader is a vacancy.
+type sight struct {
+	leader *Leader
+	rev    store.Revision
 }
 
 // NewView returns a view of an election. Its reads return ErrInvalid for a name
@@ -94,10 +100,21 @@ func NewView(st store.Store, election string) *View {
 // It reads local state only, and is as fresh as the last event of a running
 // Observe. False: none has been seen, or the seat was vacant.
 func (v *View) Leader() (Leader, bool) {
-	if l := v.last.Load(); l != nil {
-		return *l, true
+	if s := v.last.Load(); s != nil && s.leader != nil {
+		return *s.leader, true
 	}
 	return Leader{}, false
+}
+
+// saw keeps what was seen, unless something newer has been: reads overtake each
+// other, and a slow consumer of Observe lags behind.
+func (v *View) saw(leader *Leader, rev store.Revision) {
+	s := &sight{leader, rev}
+	for old := v.last.Load(); old == nil || old.rev <= rev; old = v.last.Load() {
+		if v.last.CompareAndSwap(old, s) {
+			return
+		}
+	}
 }
 
 // Read asks the store who leads. False: nobody does. Errors: ErrInvalid,
@@ -127,7 +144,7 @@ type Status struct {
 
 // Status asks the store for the leader and the candidates. Errors as of Read.
 func (v *View) Status(ctx context.Context) (Status, error) {
-	if err := checkName("election", v.election); err != nil {
+	if err := checkName("election name", v.election); err != nil {
 		return Status{}, &Error{Op: "read", Election: v.election, Err: err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
@@ -146,7 +163,7 @@ func (v *View) Status(ctx context.Context) (Status, error) {
 		}
 	}
 	status.sort()
-	v.last.Store(status.Leader)
+	v.saw(status.Leader, l.Revision)
 	return status, nil
 }
 
@@ -245,7 +262,7 @@ func (v *View) Observe(ctx context.Context) iter.Seq2[Event, error] {
 		fail := func(err error) {
 			yield(Event{}, &Error{Op: "observe", Election: v.election, Err: err})
 		}
-		if err := checkName("election", v.election); err != nil {
+		if err := checkName("election name", v.election); err != nil {
 			fail(err)
 			return
 		}
@@ -278,7 +295,7 @@ type observer struct {
 // take tells of one batch. The prefix that is followed may hold other seats,
 // whose names begin with this one's.
 func (o *observer) take(batch store.Batch, key string) error {
-	first := !o.begun
+	first, changed := !o.begun, false
 	for _, ev := range batch.Events {
 		if ev.Entry.Key != key {
 			continue
@@ -295,9 +312,15 @@ func (o *observer) take(batch store.Batch, key string) error {
 			o.tell(Event{Kind: Gap, From: o.token, To: told.Leader.Token, Revision: batch.Revision})
 		}
 		o.tell(told)
+		changed = true
 	}
-	if first && !o.begun {
+	switch {
+	case first && !o.begun:
 		o.tell(Event{Kind: Vacant, Revision: batch.Revision})
+	case !first && batch.Listed && !changed && o.token == 0:
+		// Whole terms may have come and gone. A leader at the token it had shows
+		// that none has.
+		o.tell(Event{Kind: Gap, Revision: batch.Revision})
 	}
 	return nil
 }
@@ -308,10 +331,10 @@ func (o *observer) tell(ev Event) {
 	}
 	switch ev.Kind {
 	case Elected:
-		o.view.last.Store(&ev.Leader)
+		o.view.saw(&ev.Leader, ev.Revision)
 		o.token = ev.Leader.Token
 	case Vacant:
-		o.view.last.Store(nil)
+		o.view.saw(nil, ev.Revision)
 		o.token = 0
 	}
 	o.begun = true

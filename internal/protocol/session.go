@@ -228,7 +228,9 @@ func (s *Session) attend(now Instant) {
 	if len(s.rounds) < maxRounds {
 		id := s.nextID()
 		s.rounds[id] = struct{}{}
-		s.do(Round{ID: id, Query: s.roundQuery(id), Timeout: time.Duration(s.deadline.Mono - now.Mono)})
+		// As long as its answer is worth something: another one, under way already,
+		// may have moved the deadline by then.
+		s.do(Round{ID: id, Query: s.roundQuery(id), Timeout: s.trust(s.cfg.TTL)})
 	}
 }
 
