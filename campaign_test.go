@@ -257,9 +257,14 @@ func TestCancellingAtTheMomentOfWinning(t *testing.T) {
 						time.Sleep(time.Millisecond) // virtual: when the take is sent, too
 						cancel()
 					}()
-					if err := wait(ctx, a); err != nil && !errors.Is(err, context.Canceled) {
-						t.Fatal(err)
-					}
+					returned := make(chan struct{})
+					go func() {
+						defer close(returned)
+						if err := wait(ctx, a); err != nil && !errors.Is(err, context.Canceled) {
+							t.Error(err)
+						}
+					}()
+					await(w, "return", returned)
 					cancel()
 					remove()
 					w.pass(time.Second)

@@ -22,7 +22,10 @@ type session struct {
 	core  *protocol.Session
 	inbox *inbox[protocol.Event]
 	trust deadline
-	terms map[string]*Leadership // owned by run
+
+	// Owned by run.
+	terms  map[string]*Leadership
+	rounds map[uint64]time.Time // under way, since when
 
 	ctx    context.Context // of all requests and watches
 	cancel context.CancelFunc
@@ -38,12 +41,13 @@ type session struct {
 // newSession wraps a lease that was just granted; sent is the moment before.
 func newSession(m *Member, lease store.Lease, c clock, sent protocol.Instant) *session {
 	s := &session{
-		m:     m,
-		lease: lease,
-		clock: c,
-		inbox: newInbox[protocol.Event](),
-		terms: map[string]*Leadership{},
-		stop:  make(chan struct{}),
+		m:      m,
+		lease:  lease,
+		clock:  c,
+		inbox:  newInbox[protocol.Event](),
+		terms:  map[string]*Leadership{},
+		rounds: map[uint64]time.Time{},
+		stop:   make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.core = protocol.NewSession(protocol.Config{
@@ -122,6 +126,7 @@ func (s *session) watch(prefix string) {
 func (s *session) do(action protocol.Action) {
 	switch a := action.(type) {
 	case protocol.Round:
+		s.rounds[a.ID] = time.Now()
 		s.wg.Go(func() { s.round(a) })
 	case protocol.Commit:
 		s.request(func() { s.commit(a) })
@@ -129,6 +134,8 @@ func (s *session) do(action protocol.Action) {
 		s.request(func() { s.look(a) })
 	case protocol.Trusted:
 		s.trust.set(a.Until)
+	case protocol.RoundDone:
+		s.roundDone(a)
 	case protocol.Begin:
 		s.begin(a)
 	case protocol.Extend:
@@ -198,22 +205,22 @@ func (s *session) work() {
 func (s *session) round(a protocol.Round) {
 	ctx, cancel := context.WithTimeout(s.ctx, a.Timeout)
 	defer cancel()
-	started := time.Now()
-	sent := s.clock.instant(started)
+	sent := s.clock.now()
 	ttl, err := s.m.st.Renew(ctx, s.lease.ID)
 	s.inbox.put(protocol.Renewed{Round: a.ID, Sent: sent, TTL: ttl, Err: err})
-	if err == nil {
-		sent = s.clock.now()
-		var l store.Listing
-		l, err = s.m.st.List(ctx, a.Query)
-		s.inbox.put(protocol.Listed{Round: a.ID, Sent: sent, Listing: l, Err: err})
+	if err != nil {
+		return
 	}
-	if s.ctx.Err() == nil {
-		ended := time.Now()
-		trust := protocol.Trust(ttl, s.m.opts.Drift, s.m.opts.Margin)
-		left := max(s.trust.left(s.clock.instant(ended)), trust-ended.Sub(started))
-		s.m.roundDone(RoundInfo{Took: ended.Sub(started), Until: ended.Add(left), Err: err})
-	}
+	sent = s.clock.now()
+	l, err := s.m.st.List(ctx, a.Query)
+	s.inbox.put(protocol.Listed{Round: a.ID, Sent: sent, Listing: l, Err: err})
+}
+
+func (s *session) roundDone(a protocol.RoundDone) {
+	took := time.Since(s.rounds[a.ID])
+	delete(s.rounds, a.ID)
+	now := time.Now()
+	s.m.roundDone(RoundInfo{Took: took, Until: now.Add(s.trust.left(s.clock.instant(now))), Err: a.Err})
 }
 
 func (s *session) commit(a protocol.Commit) {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"os"
 	"os/exec"
@@ -35,6 +36,9 @@ type world struct {
 	store string // URL
 	env   []string
 	mark  string // in the environment of every process
+
+	binary string               // "": this one
+	attr   *syscall.SysProcAttr // of some processes
 
 	mu    sync.Mutex
 	procs []*proc
@@ -189,7 +193,7 @@ type proc struct {
 
 // command prepares a command line; begin starts it.
 func (w *world) command(args ...string) *proc {
-	p := &proc{t: w.t, cmd: exec.Command(self(w.t), args...), ended: make(chan struct{})}
+	p := &proc{t: w.t, cmd: exec.Command(cmp.Or(w.binary, self(w.t)), args...), ended: make(chan struct{})}
 	p.cmd.Env = slices.Clone(w.env)
 	p.cmd.Dir = w.dir
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
@@ -431,6 +435,12 @@ func quantile(sample []time.Duration, q float64) time.Duration {
 	}
 	sorted := slices.SortedFunc(slices.Values(sample), cmp.Compare[time.Duration])
 	return sorted[int(math.Ceil(q*float64(len(sorted))))-1]
+}
+
+func hash(data []byte) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(data) // never fails
+	return h.Sum64()
 }
 
 // count tells how often p has printed text on standard error.

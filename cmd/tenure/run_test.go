@@ -199,7 +199,8 @@ func TestGrandchildrenEndWithTheTerm(t *testing.T) {
 			if err := os.WriteFile(w.path("stay"), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			p := w.lead("a", "n", "--", "sh", "-c",
+			// The TTL is beyond patience: it is not the deadline that ends them.
+			p := w.lead("a", "n", "--ttl", "1m", "--", "sh", "-c",
 				`(trap "" HUP; sleep 1000 & sleep 1000) & echo works; while [ -e stay ]; do sleep 0.01; done`)
 			p.stdout.await(p, "works")
 			end(p)
@@ -225,12 +226,18 @@ func TestRestart(t *testing.T) {
 		began := time.Now()
 		p := w.do("run", "n", "--restart", "on-failure", "--", "sh", "-c", third).expect(0)
 		expectRuns(t, w, 3)
-		// Half a second and then a whole one, at least; up to twice as much.
-		if took := time.Since(began); took < 1500*time.Millisecond {
-			t.Errorf("three runs took %v: there is no backoff", took)
+		took := time.Since(began)
+		told := regexp.MustCompile(`exit code 1; campaigning again in (.*)`).FindAllStringSubmatch(p.stderr.String(), -1)
+		var sum time.Duration
+		for i, match := range told {
+			wait, err := time.ParseDuration(match[1])
+			if most := restartMin << i; err != nil || wait < most/2 || wait > most {
+				t.Errorf("pause %d is %s, want one from %v to %v", i+1, match[1], most/2, most)
+			}
+			sum += wait
 		}
-		if !regexp.MustCompile(`exit code 1; campaigning again in [0-9]`).MatchString(p.stderr.String()) {
-			t.Errorf("nothing is said of it: %q", p.stderr.String())
+		if len(told) != 2 || took < sum-time.Millisecond {
+			t.Errorf("three runs took %v: %q", took, p.stderr.String())
 		}
 		w.expectEmpty()
 	})
@@ -304,7 +311,9 @@ func TestDefaultStore(t *testing.T) {
 		env  func(w *world) []string
 		file string
 	}{
-		{"XDG_STATE_HOME", func(w *world) []string { return []string{"XDG_STATE_HOME=" + w.path("state"), "HOME=" + w.path("home")} }, "state/tenure/tenure.db"},
+		{"XDG_STATE_HOME", func(w *world) []string {
+			return []string{"XDG_STATE_HOME=" + w.path("state"), "HOME=" + w.path("home")}
+		}, "state/tenure/tenure.db"},
 		{"HOME", func(w *world) []string { return []string{"HOME=" + w.path("home")} }, "home/.local/state/tenure/tenure.db"},
 		{"a relative XDG_STATE_HOME is ignored", func(w *world) []string { return []string{"XDG_STATE_HOME=state", "HOME=" + w.path("home")} }, "home/.local/state/tenure/tenure.db"},
 	} {
@@ -370,4 +379,3 @@ func TestTwoMembersWithoutConfiguration(t *testing.T) {
 		t.Errorf("%q does not begin with %q", second.stdout.String(), want)
 	}
 }
-

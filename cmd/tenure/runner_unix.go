@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenure-go/tenure"
 	"github.com/tenure-go/tenure/cmd/tenure/internal/guard"
+	"github.com/tenure-go/tenure/store"
 )
 
 const (
@@ -53,13 +54,25 @@ func run(ctx context.Context, f runFlags, election string, argv []string) (int, 
 		tell:    teller{election, f.json, f.quiet},
 		renewed: make(chan struct{}, 1),
 	}
-	m, err := tenure.Join(ctx, st, tenure.Options{ID: f.id, Endpoint: f.endpoint, TTL: f.ttl, Trace: r.trace()})
+	m, err := r.join(ctx, st)
 	if err != nil {
 		return sig.code(), quietWhenStopped(ctx, err)
 	}
 	code, err := r.lead(ctx, m)
 	r.discardStandby()
 	return code, errors.Join(err, m.Close())
+}
+
+// join joins however long the store takes to answer: Join itself gives each
+// request no more than the TTL.
+func (r *runner) join(ctx context.Context, st store.Store) (*tenure.Member, error) {
+	for {
+		m, err := tenure.Join(ctx, st, tenure.Options{ID: r.flags.id, Endpoint: r.flags.endpoint, TTL: r.flags.ttl, Trace: r.trace()})
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return m, err
+		}
+		r.tell.tell("store", "store %q has not answered within the TTL of %v; trying again", r.url, r.flags.ttl)
+	}
 }
 
 func (r *runner) trace() *tenure.Trace {
@@ -177,7 +190,10 @@ func (r *runner) term(ctx context.Context, t tenure.Term, member string) error {
 	r.signals.hold()
 	defer r.signals.forwardTo(nil)
 	g, err := r.start(ctx, t, member)
-	if err != nil {
+	switch {
+	case err != nil && errors.Is(t.Cause(), tenure.ErrLost):
+		return r.again(t)
+	case err != nil:
 		return err
 	}
 	defer g.Close()
@@ -240,8 +256,7 @@ func (r *runner) ended(exit guard.Exit, t tenure.Term) error {
 		<-t.Context().Done() // the guard may see a deadline pass before the member does
 	}
 	if errors.Is(t.Cause(), tenure.ErrLost) {
-		r.tell.tell("waiting", "command killed; waiting to lead again")
-		return r.prepare(context.WithoutCancel(t.Context()))
+		return r.again(t)
 	}
 	r.exit = &exit
 	switch exit.Killed {
@@ -252,6 +267,12 @@ func (r *runner) ended(exit guard.Exit, t tenure.Term) error {
 	default:
 		return nil
 	}
+}
+
+// again readies the run for another term after one that was lost.
+func (r *runner) again(t tenure.Term) error {
+	r.tell.tell("waiting", "command killed; waiting to lead again")
+	return r.prepare(context.WithoutCancel(t.Context()))
 }
 
 // forwardable reports whether a signal to "tenure run" is meant for CMD.

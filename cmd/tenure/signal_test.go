@@ -7,6 +7,9 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/tenure-go/tenure/cmd/tenure/internal/guard"
 )
 
 var endings = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT}
@@ -101,8 +104,12 @@ func TestSecondTermKillsACommandThatIgnoresTheFirst(t *testing.T) {
 			p.stdout.await(p, "works")
 			p.signal(sig)
 			p.stdout.await(p, "no\n")
+			asked := time.Now()
 			p.signal(sig)
 			p.expect(128 + 9)
+			if took := time.Since(asked); took >= stopGrace {
+				t.Errorf("it took %v, as if asked once", took)
+			}
 			next.expect(0)
 			w.expectEmpty()
 		})
@@ -124,4 +131,36 @@ func TestStoppedRunJoinsAgain(t *testing.T) {
 	w.awaitCandidate("a")
 	next.signal(syscall.SIGTERM)
 	p.stdout.awaitTimes(p, "works", 2)
+}
+
+// HUP ends a run that waits and is CMD's business when that runs. In between, it
+// waits for what comes.
+func TestSignalWhileTheCommandStarts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		begins bool
+		code   int
+	}{
+		{"that then runs", true, exitRunFailed},
+		{"that then does not", false, 128 + int(syscall.SIGHUP)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := &signals{cancel: func() {}}
+			s.hold()
+			s.take(syscall.SIGHUP)
+			if got := s.code(); got != exitRunFailed {
+				t.Fatalf("it has ended the run with code %d", got)
+			}
+			var g *guard.Guard
+			if c.begins {
+				g = &guard.Guard{} // which has no command, and lets signals fall
+			}
+			s.forwardTo(g)
+			if got := s.code(); got != c.code {
+				t.Errorf("exit code %d, want %d", got, c.code)
+			}
+		})
+	}
 }

@@ -20,8 +20,8 @@ type signals struct {
 	wg   sync.WaitGroup
 
 	mu      sync.Mutex
-	cmd     *guard.Guard   // nil while nothing runs
-	held    bool           // CMD is being started: what is for it waits in kept
+	cmd     *guard.Guard // nil while nothing runs
+	held    bool         // CMD is being started: what is for it waits in kept
 	kept    []syscall.Signal
 	stopped syscall.Signal // that ends the run; 0: none has
 	cancel  context.CancelFunc

@@ -138,6 +138,11 @@ type (
 type (
 	// Trusted moves the session's deadline.
 	Trusted struct{ Until Instant }
+	// RoundDone ends a round. What it moved has been said before.
+	RoundDone struct {
+		ID  uint64
+		Err error
+	}
 	// Begin starts a term; its evidence runs until Until.
 	Begin struct {
 		Election string
@@ -173,16 +178,17 @@ type (
 	Over struct{ Cause error }
 )
 
-func (Round) action()   {}
-func (Commit) action()  {}
-func (Look) action()    {}
-func (Trusted) action() {}
-func (Begin) action()   {}
-func (Extend) action()  {}
-func (End) action()     {}
-func (Done) action()    {}
-func (Trouble) action() {}
-func (Over) action()    {}
+func (Round) action()     {}
+func (Commit) action()    {}
+func (Look) action()      {}
+func (Trusted) action()   {}
+func (RoundDone) action() {}
+func (Begin) action()     {}
+func (Extend) action()    {}
+func (End) action()       {}
+func (Done) action()      {}
+func (Trouble) action()   {}
+func (Over) action()      {}
 
 // Move names a request of the protocol.
 type Move string

@@ -269,6 +269,7 @@ func (s *Session) roundFailed(now Instant, id uint64, err error) {
 	delete(s.rounds, id)
 	s.nextRound = min(s.nextRound, now.Mono+int64(s.cfg.Round/roundRetryShare))
 	s.do(Trouble{Move: MoveRenew, Err: err})
+	s.do(RoundDone{ID: id, Err: err})
 }
 
 func (s *Session) listed(now Instant, ev Listed) {
@@ -294,6 +295,7 @@ func (s *Session) listed(now Instant, ev Listed) {
 	for i := len(s.order) - 1; i >= 0; i-- {
 		s.settle(now, s.order[i], at, ev.Round, &l)
 	}
+	s.do(RoundDone{ID: ev.Round})
 }
 
 // settle applies to one election what a round showed.

@@ -133,7 +133,7 @@ func (s *Store) round(f *feed) (end time.Duration, err error) {
 			p, err = changesAfter(c, st, "", f.pos)
 			if errors.Is(err, store.ErrCompacted) {
 				p, err = page{upto: store.Revision(st.revision)}, nil
-				s.outrun(f)
+				s.outrun()
 			}
 			more = err == nil && p.upto < store.Revision(st.revision)
 			return err

@@ -156,7 +156,7 @@ func TestLongestLease(t *testing.T) {
 }
 
 // A lease ends on its own while somebody watches, also in another handle, and
-// no watch polls for it: many handles make one commit.
+// by one commit, however many wait for it.
 func TestLeaseEndsPromptlyUnderWatch(t *testing.T) {
 	t.Parallel()
 	f := newFile(t)
@@ -168,26 +168,30 @@ func TestLeaseEndsPromptlyUnderWatch(t *testing.T) {
 		watches = append(watches, w)
 	}
 	const ttl = 300 * time.Millisecond
-	before := owner.clock.now()
-	lease := grant(t, owner, ttl)
-	after := owner.clock.now()
-	rev := put(t, owner, "k", "", lease)
-	for _, w := range watches {
-		w.event(t)
-		if ch := w.event(t); describe(ch) != "-k" || ch.Revision != rev+1 {
-			t.Errorf("the end of the lease gave %+v", ch)
+	var late time.Duration
+	for range 5 { // the host may have more to do than this
+		before := owner.clock.now()
+		lease := grant(t, owner, ttl)
+		after := owner.clock.now()
+		rev := put(t, owner, "k", "", lease)
+		for _, w := range watches {
+			w.event(t)
+			if ch := w.event(t); describe(ch) != "-k" || ch.Revision != rev+1 {
+				t.Fatalf("the end of the lease gave %+v", ch)
+			}
+		}
+		now := owner.clock.now()
+		if now-before < ttl {
+			t.Fatalf("a lease of %v ended %v after Grant was sent", ttl, now-before)
+		}
+		if l := list(t, owner, store.Prefix("")); l.Revision != rev+1 {
+			t.Errorf("revision is %d, want %d", l.Revision, rev+1)
+		}
+		if late = now - after - ttl; late < 50*time.Millisecond {
+			return
 		}
 	}
-	now := owner.clock.now()
-	if now-before < ttl {
-		t.Errorf("a lease of %v ended %v after Grant was sent", ttl, now-before)
-	}
-	if now-after > ttl+ttl/2 {
-		t.Errorf("a lease of %v ended %v after Grant", ttl, now-after)
-	}
-	if l := list(t, owner, store.Prefix("")); l.Revision != rev+1 {
-		t.Errorf("revision is %d, want %d", l.Revision, rev+1)
-	}
+	t.Errorf("no lease ended promptly, the last one %v late", late)
 }
 
 func TestIdleHandleDoesNothing(t *testing.T) {

@@ -118,7 +118,7 @@ func TestOpenHeedsContext(t *testing.T) {
 
 func TestOpenNewFileAtOnce(t *testing.T) {
 	t.Parallel()
-	for range 20 {
+	for range 10 {
 		f := newFile(t)
 		var all sync.WaitGroup
 		for range 8 {

@@ -56,7 +56,7 @@ CREATE TABLE log (
 // over from another clock. It is the only place that writes without a check
 // of the clock.
 func (s *Store) prepareFile(ctx context.Context, c *conn) error {
-	if _, err := s.recognize(ctx, c); err != nil {
+	if err := s.look(ctx, c); err != nil {
 		return err
 	}
 	if err := s.writable(c); err != nil {
@@ -65,7 +65,7 @@ func (s *Store) prepareFile(ctx context.Context, c *conn) error {
 	// The file is made complete in one transaction before its journal mode
 	// changes, so that a crash leaves it empty or ours.
 	err := s.exclusive(ctx, c, func() error {
-		empty, err := s.recognize(ctx, c)
+		empty, err := s.recognize(c)
 		if err == nil && empty {
 			err = s.build(c)
 		}
@@ -93,23 +93,30 @@ func (s *Store) exclusive(ctx context.Context, c *conn, fn func() error) error {
 	return s.finish(c)
 }
 
-// recognize reports whether the database is empty, and fails when it is
-// neither that nor ours.
-func (s *Store) recognize(ctx context.Context, c *conn) (empty bool, err error) {
-	var app, version, tables int64
-	err = s.persist(ctx, func() error {
-		if app, err = c.number("PRAGMA application_id"); err != nil {
+// look recognizes a file without locking others out. Its reads are one
+// transaction: another process may be building the file.
+func (s *Store) look(ctx context.Context, c *conn) error {
+	return s.persist(ctx, func() error {
+		if _, err := c.exec("BEGIN"); err != nil {
 			return err
 		}
-		if version, err = c.number("PRAGMA user_version"); err != nil {
-			return err
-		}
-		tables, err = c.number("SELECT count(*) FROM sqlite_schema")
+		defer c.rollback()
+		_, err := s.recognize(c)
 		return err
 	})
+}
+
+// recognize reports whether the database is empty, and fails when it is
+// neither that nor ours.
+func (s *Store) recognize(c *conn) (empty bool, err error) {
+	var n [3]int64
+	for i, sql := range []string{"PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"} {
+		if n[i], err = c.number(sql); err != nil {
+			return false, err
+		}
+	}
+	app, version, tables := n[0], n[1], n[2]
 	switch {
-	case err != nil:
-		return false, err
 	case app == 0 && version == 0 && tables == 0:
 		return true, nil
 	case app != applicationID:

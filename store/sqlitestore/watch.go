@@ -216,12 +216,9 @@ func (w *watcher) wake() {
 
 // outrun sends live watches to the log after history went faster than the
 // feed. There they learn that it is gone.
-func (s *Store) outrun(f *feed) {
+func (s *Store) outrun() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.feed != f {
-		return
-	}
 	for w := range s.watchers {
 		w.live = false
 		w.wake()
