@@ -107,9 +107,13 @@ func (l *Leadership) end(cause error) {
 
 // resign ends the term here and now, and lets the protocol know. The seat stays
 // taken until drained.
+//
+// The protocol is told before the context is cancelled: the function may return
+// at once, and that it has drained must not be said before that it was to.
 func (l *Leadership) resign(cause error) {
-	l.end(cause)
+	l.ended.Store(true)
 	l.s.inbox.put(protocol.Resign{Election: l.c.election, Token: l.token, Cause: cause})
+	l.cancel(cause)
 }
 
 // drained lets the protocol pass the seat on.

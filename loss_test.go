@@ -3,6 +3,7 @@ package tenure_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,12 +134,12 @@ func TestTrustCountsFromBeforeTheRenewalWasSent(t *testing.T) {
 // stubborn answers renewals later than anybody waits, whatever the context says.
 type stubborn struct {
 	*memstore.Store
-	late time.Duration
+	late atomic.Int64
 }
 
 func (s *stubborn) Renew(_ context.Context, id store.LeaseID) (time.Duration, error) {
 	d, err := s.Store.Renew(context.Background(), id)
-	time.Sleep(s.late) // virtual
+	time.Sleep(time.Duration(s.late.Load())) // virtual
 	return d, err
 }
 
@@ -153,7 +154,7 @@ func TestAReplyAfterTheDeadlineResurrectsNothing(t *testing.T) {
 		l, err := m.Campaign(t.Context(), "x", tenure.CampaignOptions{})
 		w.must(err)
 		w.pass(time.Second)
-		st.late = trust
+		st.late.Store(int64(trust))
 		w.lost(l, tenure.ErrSessionExpired)
 		for range 50 {
 			w.pass(round / 10)
@@ -161,7 +162,7 @@ func TestAReplyAfterTheDeadlineResurrectsNothing(t *testing.T) {
 				t.Fatal("held again")
 			}
 		}
-		st.late = 0
+		st.late.Store(0)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -289,7 +290,8 @@ func TestViewLeaderIsWhatWasSeenLast(t *testing.T) {
 func TestViewLeaderNeverGoesBack(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		a := w.join("a")
-		slow := &slowReplies{Store: w.st, delay: time.Second}
+		slow := &slowReplies{Store: w.st}
+		slow.delay.Store(int64(time.Second))
 		v := tenure.NewView(slow, "x")
 		first := a.campaign("x")
 		old := make(chan tenure.Status)
@@ -301,7 +303,7 @@ func TestViewLeaderNeverGoesBack(t *testing.T) {
 		synctest.Wait()
 		w.must(first.Resign(t.Context()))
 		second := a.campaign("x")
-		slow.delay = 0
+		slow.delay.Store(0)
 		_, _, err := v.Read(t.Context())
 		w.must(err)
 		if s := <-old; s.Leader.Token != first.Token() {
@@ -316,11 +318,11 @@ func TestViewLeaderNeverGoesBack(t *testing.T) {
 // slowReplies answers reads late, as of when they came.
 type slowReplies struct {
 	*memstore.Store
-	delay time.Duration
+	delay atomic.Int64
 }
 
 func (s *slowReplies) List(ctx context.Context, q store.Query) (store.Listing, error) {
-	delay := s.delay
+	delay := time.Duration(s.delay.Load())
 	l, err := s.Store.List(ctx, q)
 	time.Sleep(delay) // virtual
 	return l, err

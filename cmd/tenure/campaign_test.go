@@ -172,6 +172,7 @@ func term(c *campaign, leader line) {
 	p.expect(code)
 	again := c.join(leader.member)
 	again.stderr.await(again, "waits to lead")
+	c.awaitCandidate(leader.member) // so that its start is no part of the next round
 }
 
 // kill ends the leader without a word.

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -34,8 +35,9 @@ type runner struct {
 	signals  *signals
 	renewed  chan struct{} // holds one: the deadline has moved
 
-	standby *guard.Guard // warm, for the next term
-	exit    *guard.Exit  // of CMD, once it has ended by itself
+	done    sync.WaitGroup // guards whose command has ended
+	standby *guard.Guard   // warm, for the next term
+	exit    *guard.Exit    // of CMD, once it has ended by itself
 }
 
 // run returns the exit code of "tenure run", and an error to be told.
@@ -60,6 +62,7 @@ func run(ctx context.Context, f runFlags, election string, argv []string) (int, 
 	}
 	code, err := r.lead(ctx, m)
 	r.discardStandby()
+	r.done.Wait()
 	return code, errors.Join(err, m.Close())
 }
 
@@ -196,7 +199,7 @@ func (r *runner) term(ctx context.Context, t tenure.Term, member string) error {
 	case err != nil:
 		return err
 	}
-	defer g.Close()
+	defer r.done.Go(g.Close) // the next member need not wait for that
 	r.signals.forwardTo(g)
 	done := ctx.Done()
 	for {
