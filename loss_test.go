@@ -44,7 +44,7 @@ func TestALeaderThatIsCutOffStepsDownBeforeAnotherIsElected(t *testing.T) {
 		if !term.Held() {
 			t.Fatalf("too early: %v", term.Cause())
 		}
-		time.Sleep(1) // virtual
+		time.Sleep(time.Nanosecond) // virtual
 		if term.Held() {
 			t.Error("held at its deadline")
 		}
@@ -215,6 +215,7 @@ func TestInterferenceWithATermEndsIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
 				l := w.join("a").campaign("x")
+				w.pass(time.Second) // its watches have begun
 				started := time.Now()
 				tt.do(w)
 				w.about("noticed", w.lost(l, tt.cause).Sub(started), 0, 0)

@@ -247,7 +247,7 @@ func (c *campaign) finish(f fault) {
 		late[l.token] = true
 	}
 	c.expectEmpty()
-	c.t.Logf("%s: %d rounds, %d struck the leader in office; %d terms, %d lines, %d stale of %d terms; checked file: %d lines, %d refused; store blocked in %d rounds; fault to successor: p50 %v, p99 %v, max %v",
-		f.name, *roundsFlag, c.passed, len(c.begun), c.lines, len(c.stale), len(late), len(lines), c.refused, c.blocked,
+	c.t.Logf("%s: %d rounds struck the leader in office; %d terms, %d lines, %d stale of %d terms; checked file: %d lines, %d refused; store blocked in %d rounds; fault to successor: p50 %v, p99 %v, max %v",
+		f.name, c.passed, len(c.begun), c.lines, len(c.stale), len(late), len(lines), c.refused, c.blocked,
 		quantile(c.gaps, 0.5).Round(100*time.Microsecond), quantile(c.gaps, 0.99).Round(100*time.Microsecond), quantile(c.gaps, 1).Round(100*time.Microsecond))
 }

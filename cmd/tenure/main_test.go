@@ -16,9 +16,8 @@ import (
 const commandEnv = "TENURE_TEST_COMMAND"
 
 var (
-	roundsFlag  = flag.Int("rounds", 3, "rounds of each fault in the campaign")
-	measureFlag = flag.Bool("measure", false, "measure times, for minutes")
-	workerPath  string
+	roundsFlag = flag.Int("rounds", 3, "rounds of each fault in the campaign")
+	workerPath string
 )
 
 func TestMain(m *testing.M) {
@@ -47,7 +46,11 @@ func withTools(m *testing.M) int {
 		return 1
 	}
 	if testing.CoverMode() != "" && os.Getenv("GOCOVERDIR") == "" {
-		os.Setenv("GOCOVERDIR", dir) // or each process complains that it has none
+		// Or each process complains that it has none.
+		if err := os.Setenv("GOCOVERDIR", dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	return m.Run()
 }

@@ -20,8 +20,7 @@ func printJSON(w io.Writer, v any) error {
 // plain makes a name safe to print on a line of its own: one with control or
 // other invisible characters, or none at all, is quoted.
 func plain(name string) string {
-	visible := func(r rune) bool { return unicode.IsPrint(r) }
-	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !visible(r) }) {
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(name)
 	}
 	return name

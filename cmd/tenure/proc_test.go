@@ -409,7 +409,7 @@ func (j *journal) next() []line {
 		j.t.Fatal(err)
 	}
 	j.read += int64(n)
-	text := append(j.rest, fresh...)
+	text := slices.Concat(j.rest, fresh)
 	end := bytes.LastIndexByte(text, '\n') + 1
 	j.rest = slices.Clone(text[end:])
 	var lines []line

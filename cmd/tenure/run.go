@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"time"
 	"unicode/utf8"
 
@@ -137,31 +136,4 @@ func (p *restartPolicy) Set(s string) error {
 		return nil
 	}
 	return fmt.Errorf("want %s, %s or %s", restartNo, restartOnFailure, restartAlways)
-}
-
-func (p restartPolicy) again(code int) bool {
-	return p == restartAlways || (p == restartOnFailure && code != 0)
-}
-
-// teller tells on standard error what happens to the member.
-type teller struct {
-	election    string
-	json, quiet bool
-}
-
-func (t teller) tell(event, format string, args ...any) {
-	if t.quiet {
-		return
-	}
-	text := fmt.Sprintf(format, args...)
-	if t.json {
-		line := struct {
-			Event    string `json:"event"`
-			Election string `json:"election"`
-			Message  string `json:"message"`
-		}{event, t.election, text}
-		_ = printJSON(os.Stderr, line) // there is nobody left to tell
-		return
-	}
-	fmt.Fprintf(os.Stderr, "tenure: %s: %s\n", plain(t.election), text)
 }

@@ -145,6 +145,11 @@ func (r *runner) lead(ctx context.Context, m *tenure.Member) (int, error) {
 	}
 }
 
+// again reports whether to campaign again after CMD's end.
+func (p restartPolicy) again(code int) bool {
+	return p == restartAlways || (p == restartOnFailure && code != 0)
+}
+
 // errLate ends a term whose CMD was killed at a deadline that had been moved, but
 // too late for the guard to hear of it.
 var errLate = errors.New("command killed: its guard was told too late that the leadership goes on")

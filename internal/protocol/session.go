@@ -3,6 +3,7 @@ package protocol
 import (
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -212,9 +213,9 @@ func (s *Session) finish(cause error) {
 func (s *Session) attend(now Instant) {
 	if now.Mono >= s.due {
 		s.due = never
-		// advance may remove the election it is called for.
-		for i := len(s.order) - 1; i >= 0; i-- {
-			if e := s.order[i]; e.due != 0 && now.Mono >= e.due {
+		// From the end, because advance may remove the election it is called for.
+		for _, e := range slices.Backward(s.order) {
+			if e.due != 0 && now.Mono >= e.due {
 				s.advance(now, e)
 			} else if e.due != 0 {
 				s.due = min(s.due, e.due)
@@ -292,8 +293,8 @@ func (s *Session) listed(now Instant, ev Listed) {
 		}
 	}
 	// Settling an election may remove it, so from the end.
-	for i := len(s.order) - 1; i >= 0; i-- {
-		s.settle(now, s.order[i], at, ev.Round, &l)
+	for _, e := range slices.Backward(s.order) {
+		s.settle(now, e, at, ev.Round, &l)
 	}
 	s.do(RoundDone{ID: ev.Round})
 }

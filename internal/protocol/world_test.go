@@ -396,12 +396,4 @@ func (m *member) drained(election string) {
 	}
 }
 
-func (m *member) mustHold(election string) store.Revision {
-	m.w.t.Helper()
-	if !m.held(election) {
-		m.w.fatalf("%s does not hold %s", m.name, election)
-	}
-	return m.terms[election].token
-}
-
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }

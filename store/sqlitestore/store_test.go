@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -155,37 +153,5 @@ func full(t *testing.T, s *Store, err error) {
 	if n := len(l.Entries); n < 2 || l.Revision != store.Revision(n-1) || string(l.Entry("small").Value) != fmt.Sprint(n-2) {
 		t.Errorf("half written: %d entries, the last is %s, revision %d", n, l.Entry("small").Value, l.Revision)
 	}
-	intact(t, s)
-}
-
-func TestFullDisk(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if err := mountSmall(dir, "8m"); err != nil {
-		t.Skipf("NO SMALL DISK TO FILL (%v): TestFailedStatementUndoesAll stands in for it", err)
-	}
-	t.Cleanup(func() {
-		if err := unmount(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	ballast := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 4<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := file(filepath.Join(dir, "tenure.db")).open(t, Options{})
-	w := watch(t, s, "", 0)
-	var err error
-	for i := 0; err == nil; i++ {
-		_, err = s.Commit(t.Context(), store.Tx{Then: []store.Op{
-			store.Put("small", fmt.Append(nil, i), store.NoLease),
-			store.Put(fmt.Sprintf("large/%d", i), make([]byte, 100_000), store.NoLease),
-		}})
-	}
-	full(t, s, err)
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
-	w.wait(t, put(t, s, "room", "", store.NoLease))
 	intact(t, s)
 }
