@@ -31,6 +31,15 @@ race: ## the same under the race detector; needs a C compiler
 bench: ## run every benchmark once
 	$(GO) test -run '^$$' -bench . -benchmem -p 1 work
 
+.PHONY: long
+long: ## the long campaigns: processes killed, stopped and told to stop; random schedules
+	$(GO) test -count=1 -v -timeout 60m -run '^TestCampaign$$' ./cmd/tenure -rounds 200
+	$(GO) test -count=1 -timeout 60m ./internal/protocol -schedules 200000
+
+.PHONY: measure
+measure: ## times and idle cost of the command, in real processes; for a quiet machine
+	$(GO) test -count=1 -v -timeout 20m -run '^TestMeasure$$' ./cmd/tenure -measure
+
 .PHONY: build
 build: ## build the command, as ./tenure
 	$(GO) build -o tenure ./cmd/tenure
