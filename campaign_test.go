@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,8 +93,10 @@ func TestTheLineIsByPriorityThenByWaiting(t *testing.T) {
 				nodes := map[string]*node{"before": w.join("before")}
 				l := nodes["before"].campaign("x")
 				waiting := map[string]*queued{}
-				for _, c := range line {
+				for _, c := range slices.Backward(line) { // the order of joining does not count
 					nodes[c.id] = w.join(c.id)
+				}
+				for _, c := range line {
 					waiting[c.id] = nodes[c.id].queue("x", c.priority)
 				}
 				at := "before"
@@ -158,6 +161,63 @@ func calls(nodes []*node) (sum faultstore.Calls) {
 		sum.Revoke += c.Revoke
 	}
 	return sum
+}
+
+// A refusal says that something is not as it was thought to be: it is read, and
+// not sent again, even when no watch tells what.
+func TestARefusedTakeIsReadAndNotRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b := w.join("a"), w.join("b")
+		b.st.Inject(faultstore.Fault{Kind: faultstore.Stall})
+		b.st.Inject(faultstore.Fault{Kind: faultstore.Delay, Ops: faultstore.OpCommit, Delay: time.Millisecond})
+		q := b.queue("x", 0) // it has seen the seat free
+		l := a.campaign("x")
+		w.pass(time.Second)
+		if n := b.st.Calls().Commit; n != 3 { // of Join, the take, the enrolment
+			t.Errorf("%d commits", n)
+		}
+		w.must(l.Resign(t.Context()))
+		w.pass(round)
+		q.leads()
+	})
+}
+
+// Whoever leaves while the seat is on its way does not get it.
+func TestTheSeatIsNotHandedToOneThatHasLeft(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b, c := w.join("a"), w.join("b"), w.join("c")
+		o := w.observe("x")
+		l := a.campaign("x")
+		qb, qc := b.queue("x", 0), c.queue("x", 0)
+		a.st.Inject(faultstore.Fault{Kind: faultstore.Delay, Ops: faultstore.OpCommit, Delay: time.Second, Count: 1})
+		go func() { w.must(l.Resign(t.Context())) }()
+		synctest.Wait()
+		qb.cancel()
+		await(w, "end of the wait", qb.done)
+		w.pass(2 * time.Second)
+		o.mustSay("vacant", elected(l), elected(qc.leads()))
+	})
+}
+
+// Guarantee 4: the successor is looked for while the function drains, so that
+// one commit is all that lies between its return and the next term.
+func TestTheHandOverIsPreparedWhileTheFunctionDrains(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b := w.join("a"), w.join("b")
+		led := a.lead("x", tenure.LeadOptions{}, func(ctx context.Context, _ tenure.Term) error {
+			<-ctx.Done()
+			time.Sleep(time.Second) // virtual: it drains
+			return nil
+		})
+		next := b.queue("x", 0)
+		a.st.Inject(faultstore.Fault{Kind: faultstore.Delay, Ops: faultstore.OpList, Delay: 500 * time.Millisecond})
+		a.st.Inject(faultstore.Fault{Kind: faultstore.Delay, Ops: faultstore.OpCommit, Delay: 5 * time.Millisecond})
+		started := time.Now()
+		led.cancel(nil)
+		w.pass(2 * time.Second)
+		next.leads()
+		w.about("handed over", next.won.Sub(started), time.Second+5*time.Millisecond, 0)
+	})
 }
 
 // The second in line takes over when the first does not.

@@ -132,6 +132,24 @@ func TestCloseRevokesWhenTheStoreIsTooSlowForHandOvers(t *testing.T) {
 	})
 }
 
+func TestNoCampaignBeginsWhileCloseDrains(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.join("a")
+		led := a.lead("x", tenure.LeadOptions{}, func(ctx context.Context, _ tenure.Term) error {
+			<-ctx.Done()
+			if _, err := a.Campaign(t.Context(), "y", tenure.CampaignOptions{}); !errors.Is(err, tenure.ErrClosed) {
+				t.Errorf("got %v", err)
+			}
+			if err := a.Healthy(); !errors.Is(err, tenure.ErrClosed) {
+				t.Errorf("Healthy: %v", err)
+			}
+			return nil
+		})
+		w.must(a.Close())
+		led.returns(nil)
+	})
+}
+
 func TestCloseWhileTheStoreIsAway(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		a := w.join("a")

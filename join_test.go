@@ -189,6 +189,10 @@ func TestJoinThatFailsLeavesNothingBehind(t *testing.T) {
 				if !errors.Is(err, store.ErrUnavailable) {
 					t.Fatalf("got %v", err)
 				}
+				equal(t, "keys", w.keys(""), nil) // at once, and later
+				if c := n.st.Calls(); c.Revoke != min(c.Commit, 1) {
+					t.Errorf("calls %+v", c)
+				}
 				remove()
 				w.pass(5 * ttl)
 				equal(t, "keys", w.keys(""), nil)
@@ -237,10 +241,29 @@ func TestARestartAfterACrashWaitsAndJoins(t *testing.T) {
 		a.campaign("x")
 		w.pass(2 * time.Second)
 		a.crash()
+		other := w.join("ab") // whose leaving must not be taken for the other's
+		time.AfterFunc(time.Second, func() { _ = other.Close() })
 		started := time.Now()
 		b := w.join("a")
 		w.about("joined", time.Since(started), ttl-2*time.Second, time.Second)
 		b.campaign("x")
+	})
+}
+
+// A member's own record is no other member's: a session that is remade while the
+// store still holds the old one does not wait for it.
+func TestARemadeSessionDoesNotWaitForTheOldOne(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.join("a")
+		l := a.campaign("x") // so that the old lease is not revoked
+		heal := a.cut()
+		w.lost(l, tenure.ErrSessionExpired)
+		heal()
+		w.pass(100 * time.Millisecond)
+		w.must(a.Healthy())
+		if w.leader("x") != "a" { // by the old lease
+			t.Error("the old lease has ended by now")
+		}
 	})
 }
 

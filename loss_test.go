@@ -119,11 +119,10 @@ func TestTrustCountsFromBeforeTheRenewalWasSent(t *testing.T) {
 		a := w.join("a")
 		l := a.campaign("x")
 		w.pass(time.Second)
-		a.st.Inject(faultstore.Fault{Kind: faultstore.Delay, Ops: faultstore.OpRenew | faultstore.OpList, Delay: 2 * time.Second})
+		a.st.Inject(faultstore.Fault{Kind: faultstore.Delay, Ops: faultstore.OpRenew, Delay: 2 * time.Second})
 		w.pass(2 * round)
 		for range 100 {
 			w.pass(333 * time.Millisecond)
-			// Sent at best one delay ago; two for the evidence's half.
 			if left := time.Until(l.Until()); left > trust-2*time.Second {
 				t.Fatalf("trusted for %v", left)
 			}
@@ -173,6 +172,7 @@ func TestATermThatCannotBeReadIsLostAlthoughItsLeaseIsRenewed(t *testing.T) {
 		a := w.join("a")
 		led := a.lead("x", tenure.LeadOptions{}, nil)
 		first := led.term()
+		w.pass(round + time.Second)
 		started := time.Now()
 		heal := a.st.Inject(faultstore.Fault{Kind: faultstore.Fail, Ops: faultstore.OpList})
 		w.about("lost", w.lost(first, tenure.ErrUnproven).Sub(started), trust-round, round)

@@ -4,7 +4,10 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -61,6 +64,7 @@ type campaign struct {
 	stale   []line          // written after a line of a higher token
 	passed  int             // rounds in which the leader in office was struck
 	blocked int             // rounds in which nobody was elected before the victim went on
+	locked  int             // of these, rounds in which it had a lock on the store
 	gaps    []time.Duration // from the fault to the successor's first line
 	lines   int
 	refused int
@@ -214,12 +218,30 @@ func (c *campaign) pause(leader line, pids ...int) {
 	}
 	if c.last.token == leader.token {
 		c.blocked++
+		if holdsLock(pids[len(pids)-1]) {
+			c.locked++
+		}
 	}
 	time.Sleep(time.Until(began.Add(shortTTL))) // the next may have been elected a margin before
 	for _, pid := range pids {
 		_ = syscall.Kill(pid, syscall.SIGCONT) // the guard may have killed the worker
 	}
 	p.stderr.awaitTimes(p, resumed, times+1)
+}
+
+// holdsLock reports whether a process has a lock for writing on any file, where
+// the system shows it.
+func holdsLock(pid int) bool {
+	locks, err := os.ReadFile("/proc/locks")
+	if err != nil {
+		return false
+	}
+	for l := range strings.Lines(string(locks)) { // 1: POSIX ADVISORY WRITE 4711 ...
+		if f := strings.Fields(l); len(f) > 4 && f[3] == "WRITE" && f[4] == strconv.Itoa(pid) {
+			return true
+		}
+	}
+	return false
 }
 
 // finish reports, and ends the members.
@@ -247,7 +269,7 @@ func (c *campaign) finish(f fault) {
 		late[l.token] = true
 	}
 	c.expectEmpty()
-	c.t.Logf("%s: %d rounds struck the leader in office; %d terms, %d lines, %d stale of %d terms; checked file: %d lines, %d refused; store blocked in %d rounds; fault to successor: p50 %v, p99 %v, max %v",
-		f.name, c.passed, len(c.begun), c.lines, len(c.stale), len(late), len(lines), c.refused, c.blocked,
+	c.t.Logf("%s: %d rounds struck the leader in office; %d terms, %d lines, %d stale of %d terms; checked file: %d lines, %d refused; nobody elected during the stop in %d rounds, in %d of which the victim had the store locked; fault to successor: p50 %v, p99 %v, max %v",
+		f.name, c.passed, len(c.begun), c.lines, len(c.stale), len(late), len(lines), c.refused, c.blocked, c.locked,
 		quantile(c.gaps, 0.5).Round(100*time.Microsecond), quantile(c.gaps, 0.99).Round(100*time.Microsecond), quantile(c.gaps, 1).Round(100*time.Microsecond))
 }

@@ -54,7 +54,8 @@ func newWorld(t testing.TB) *world {
 			w.env = append(w.env, v)
 		}
 	}
-	w.env = append(w.env, w.mark, commandEnv+"=1", "TENURE_STORE="+w.store, "TENURE="+self(t), "WORKER="+workerPath)
+	w.env = append(w.env, w.mark, commandEnv+"=1", "TENURE_STORE="+w.store, "TENURE="+self(t), "WORKER="+workerPath,
+		"GORACE=atexit_sleep_ms=10 "+os.Getenv("GORACE")) // or a race detector lets every process linger for a second
 	t.Cleanup(w.end)
 	return w
 }
