@@ -289,6 +289,33 @@ func TestStalledWatchesDelayATakeoverByARound(t *testing.T) {
 	}
 }
 
+// The mirror of a seat does not prove the seat: somebody may have deleted or
+// overwritten that alone, behind a watch that does not tell.
+func TestARoundFindsASeatTakenAwayBehindAStalledWatch(t *testing.T) {
+	for name, op := range map[string]store.Op{
+		"deleted":     store.Delete("leaders/x"),
+		"overwritten": store.Put("leaders/x", []byte("{}"), store.NoLease),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				a := w.join("a")
+				l := a.campaign("x")
+				w.pass(time.Second)
+				a.st.Inject(faultstore.Fault{Kind: faultstore.Stall, Name: "stall"})
+				_, err := w.st.Commit(t.Context(), store.Tx{Then: []store.Op{op}})
+				w.must(err)
+				w.pass(round)
+				if l.Held() || !errors.Is(l.Cause(), tenure.ErrDispossessed) {
+					t.Errorf("held: %v, cause: %v", l.Held(), l.Cause())
+				}
+				if a.st.Hits("stall") == 0 {
+					t.Error("no watch was stalled")
+				}
+			})
+		})
+	}
+}
+
 // 1.11: watches that break are made anew, from where they ended.
 func TestBrokenWatchesDelayNothingForLong(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {

@@ -232,7 +232,14 @@ type Result struct {
 }
 
 // Entry returns the entry of key among those read by Else, or nil.
-func (r *Result) Entry(key string) *Entry { return find(r.Entries, key) }
+func (r *Result) Entry(key string) *Entry {
+	for i := range r.Entries {
+		if r.Entries[i].Key == key {
+			return &r.Entries[i]
+		}
+	}
+	return nil
+}
 
 // Query selects entries: those named by Keys and those under any of Prefixes.
 // The zero Query selects nothing; the empty prefix selects everything.
@@ -260,7 +267,13 @@ type Listing struct {
 }
 
 // Entry returns the entry of key, or nil.
-func (l *Listing) Entry(key string) *Entry { return find(l.Entries, key) }
+func (l *Listing) Entry(key string) *Entry {
+	i, ok := slices.BinarySearchFunc(l.Entries, key, func(e Entry, key string) int { return strings.Compare(e.Key, key) })
+	if !ok {
+		return nil
+	}
+	return &l.Entries[i]
+}
 
 // Event is one change of one key.
 type Event struct {
@@ -325,15 +338,6 @@ func validateKey(key string) error {
 		return fmt.Errorf("%w: key of %d bytes; the limit is %d", ErrTooLarge, len(key), MaxKey)
 	case strings.IndexByte(key, 0) >= 0:
 		return fmt.Errorf("%w: key %q has a NUL byte", ErrInvalid, key)
-	}
-	return nil
-}
-
-func find(entries []Entry, key string) *Entry {
-	for i := range entries {
-		if entries[i].Key == key {
-			return &entries[i]
-		}
 	}
 	return nil
 }

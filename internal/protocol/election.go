@@ -52,7 +52,7 @@ type election struct {
 
 	// Of the last round: its own term as mirrored under the session.
 	mirrored, mirroredAt store.Revision
-	asked                uint64
+	askedFrom            uint64 // the first of the rounds that all asked for its seat; 0: the last did not
 
 	// The term.
 	token Token
@@ -97,6 +97,9 @@ func (s *Session) remove(e *election) {
 	s.order[last] = nil
 	s.order = s.order[:last]
 }
+
+// askedIn reports whether a round has asked for the seat.
+func (e *election) askedIn(round uint64) bool { return e.askedFrom != 0 && round >= e.askedFrom }
 
 // The user's wishes.
 
@@ -242,6 +245,11 @@ func (s *Session) looked(now Instant, e *election, ev Looked) {
 	if l.Revision >= e.seat.rev {
 		seat := l.Entry(SeatKey(e.name))
 		e.seat.holder, e.seat.rev = s.holderOf(seat), l.Revision
+		if seat != nil {
+			if _, err := DecodeSeat(seat.Value); err != nil { // somebody's, and nobody can tell whose
+				s.do(Trouble{Election: e.name, Move: MoveLook, Err: err})
+			}
+		}
 		if e.seat.holder == ours {
 			e.seat.token, e.seat.proof = seat.Modified, at
 		}

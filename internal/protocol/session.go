@@ -235,16 +235,20 @@ func (s *Session) attend(now Instant) {
 	}
 }
 
-// roundQuery asks for the session's own terms, which proves them and shows
-// every offer, and for the seats that are waited for, so that a wake-up which a
-// watch lost heals within a round.
+// roundQuery asks for the session's own terms, which shows every offer, and for
+// the seats that are held or waited for: that proves the held ones, and heals
+// within a round what a watch has lost.
 func (s *Session) roundQuery(id uint64) store.Query {
 	q := store.Query{Prefixes: []string{TermsOf(s.cfg.Session)}}
 	for _, e := range s.order {
-		if e.phase == outside && e.wanted {
-			e.asked = id
-			q.Keys = append(q.Keys, SeatKey(e.name))
+		switch {
+		case e.phase == outside && !e.wanted:
+			e.askedFrom = 0
+			continue
+		case e.askedFrom == 0:
+			e.askedFrom = id
 		}
+		q.Keys = append(q.Keys, SeatKey(e.name))
 	}
 	if len(q.Keys) > maxListedSeats {
 		q.Keys, q.Prefixes = nil, append(q.Prefixes, LeadersPrefix)
@@ -304,10 +308,11 @@ func (s *Session) settle(now Instant, e *election, at proof, round uint64, l *st
 	mirrored := e.mirroredAt == at.rev
 	switch {
 	case e.phase != outside:
-		if at.rev < e.token {
-			return // read before the term began
+		if at.rev < e.token || !e.askedIn(round) {
+			return // read before the term began, or without its seat
 		}
-		if mirrored && e.mirrored == e.token {
+		seat := l.Entry(SeatKey(e.name))
+		if mirrored && e.mirrored == e.token && seat != nil && seat.Modified == e.token {
 			s.extend(e, at.sent)
 		} else if e.phase == leading {
 			s.end(e, ErrDispossessed, false)
@@ -317,7 +322,7 @@ func (s *Session) settle(now Instant, e *election, at proof, round uint64, l *st
 	case mirrored && e.seat.holder != ours:
 		e.known = false // a seat of ours that nobody here knows of
 		s.advance(now, e)
-	case e.asked == round:
+	case e.askedIn(round):
 		key := SeatKey(e.name)
 		s.seatSeen(now, e, l.Entry(key), at.rev)
 	}
