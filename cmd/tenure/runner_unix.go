@@ -19,10 +19,12 @@ import (
 )
 
 const (
-	stopGrace  = 10 * time.Second // for CMD to end after TERM or INT
-	killGrace  = 5 * time.Second  // for the system to end what was killed
-	restartMin = time.Second      // between two runs of CMD, doubled ...
-	restartMax = time.Minute      // ... up to this, and reset by a run of this length
+	stopGrace     = 10 * time.Second // for CMD to end after TERM or INT
+	killGrace     = 5 * time.Second  // for the system to end what was killed
+	startAttempts = 3                // to run CMD, with guards that were killed before they did
+
+	restartMin = time.Second // between two runs of CMD, doubled ...
+	restartMax = time.Minute // ... up to this, and reset by a run of this length
 )
 
 // runner is one "tenure run": a member that runs CMD whenever it leads.
@@ -234,7 +236,7 @@ func (r *runner) start(ctx context.Context, t tenure.Term, member string) (*guar
 		"TENURE_TOKEN="+strconv.FormatInt(int64(t.Token()), 10),
 		"TENURE_STORE="+r.url,
 	)}
-	for {
+	for attempt := 1; ; attempt++ {
 		if err := r.prepare(ctx); err != nil {
 			return nil, err
 		}
@@ -251,7 +253,7 @@ func (r *runner) start(ctx context.Context, t tenure.Term, member string) (*guar
 			return nil, err
 		case errors.Is(err, guard.ErrNotFound), errors.Is(err, guard.ErrNotExecutable):
 			return nil, err // which names it
-		case !errors.Is(err, guard.ErrLost) || ctx.Err() != nil:
+		case !errors.Is(err, guard.ErrLost) || ctx.Err() != nil || attempt == startAttempts:
 			return nil, fmt.Errorf("%s: %w", r.argv[0], err)
 		}
 	}
@@ -271,7 +273,7 @@ func (r *runner) ended(exit guard.Exit, t tenure.Term) error {
 	case guard.ByDeadline:
 		return errLate
 	case guard.ByLoss:
-		return fmt.Errorf("command killed: %s", exit.Killed)
+		return fmt.Errorf("command killed: %s: %s", exit.Killed, exit.Detail)
 	default:
 		return nil
 	}
