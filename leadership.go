@@ -175,21 +175,9 @@ func (l *Leadership) Commit(ctx context.Context, tx store.Tx) (store.Result, err
 		return store.Result{}, l.fail("commit", err)
 	}
 	seat := protocol.SeatKey(l.c.election)
-	guarded := store.Tx{
-		If:   []store.Cond{store.ModifiedAt(seat, l.token)},
-		Else: []string{seat},
-	}
-	for _, c := range tx.If {
-		c.Key = protocol.DataPrefix + c.Key
-		guarded.If = append(guarded.If, c)
-	}
-	for _, op := range tx.Then {
-		op.Key = protocol.DataPrefix + op.Key
-		guarded.Then = append(guarded.Then, op)
-	}
-	for _, key := range tx.Else {
-		guarded.Else = append(guarded.Else, protocol.DataPrefix+key)
-	}
+	guarded := tx.Under(protocol.DataPrefix)
+	guarded.If = append(guarded.If, store.ModifiedAt(seat, l.token))
+	guarded.Else = append(guarded.Else, seat)
 	ctx, cancel := context.WithDeadline(ctx, l.Until())
 	defer cancel()
 	sent := l.s.clock.now()

@@ -220,6 +220,23 @@ type Tx struct {
 	Else []string
 }
 
+// Under returns tx with prefix before each of its keys.
+func (tx Tx) Under(prefix string) Tx {
+	var under Tx
+	for _, c := range tx.If {
+		c.Key = prefix + c.Key
+		under.If = append(under.If, c)
+	}
+	for _, op := range tx.Then {
+		op.Key = prefix + op.Key
+		under.Then = append(under.Then, op)
+	}
+	for _, key := range tx.Else {
+		under.Else = append(under.Else, prefix+key)
+	}
+	return under
+}
+
 // Result is the outcome of a Commit that was answered.
 type Result struct {
 	// Committed: the conditions held and Then took effect.

@@ -44,19 +44,7 @@ func (s *sub) Commit(ctx context.Context, tx Tx) (Result, error) {
 	if err := tx.Validate(s.Capabilities()); err != nil {
 		return Result{}, err
 	}
-	var in Tx
-	for _, c := range tx.If {
-		c.Key = s.prefix + c.Key
-		in.If = append(in.If, c)
-	}
-	for _, op := range tx.Then {
-		op.Key = s.prefix + op.Key
-		in.Then = append(in.Then, op)
-	}
-	for _, key := range tx.Else {
-		in.Else = append(in.Else, s.prefix+key)
-	}
-	res, err := s.st.Commit(ctx, in)
+	res, err := s.st.Commit(ctx, tx.Under(s.prefix))
 	s.strip(res.Entries)
 	return res, err
 }
