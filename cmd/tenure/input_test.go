@@ -276,6 +276,11 @@ func (w *world) asNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	coverage := t.TempDir()
+	if err := os.Chmod(coverage, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	w.env = append(w.env, "GOCOVERDIR="+coverage)
 	binary, err := os.ReadFile(self(t))
 	if err != nil {
 		t.Fatal(err)
