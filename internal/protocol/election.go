@@ -161,7 +161,7 @@ func (s *Session) end(e *election, cause error, clean bool) {
 	s.do(End{Election: e.name, Token: e.token, Cause: cause})
 }
 
-func (s *Session) proved(_ Instant, e *election, ev Proof) {
+func (s *Session) proved(e *election, ev Proof) {
 	if ev.Current {
 		s.extend(e, ev.Sent)
 	} else if ev.Revision > e.token {
@@ -182,7 +182,7 @@ func (s *Session) seatSeen(now Instant, e *election, entry *store.Entry, rev sto
 	if rev <= e.seat.rev {
 		return
 	}
-	switch s.holderOf(entry) {
+	switch who, _ := s.holderOf(entry); who { // looks report what cannot be read
 	case ours:
 		s.sighted(now, e, entry.Modified, s.proofBefore(e, entry.Modified))
 	case free:
@@ -196,15 +196,17 @@ func (s *Session) seatSeen(now Instant, e *election, entry *store.Entry, rev sto
 	}
 }
 
-// holderOf says whose a seat is. One that cannot be read is somebody's.
-func (s *Session) holderOf(entry *store.Entry) holder {
+// holderOf says whose a seat is. One that cannot be read is somebody's, and
+// nobody can tell whose.
+func (s *Session) holderOf(entry *store.Entry) (holder, error) {
 	if entry == nil {
-		return free
+		return free, nil
 	}
-	if seat, err := DecodeSeat(entry.Value); err == nil && seat.Session == s.cfg.Session {
-		return ours
+	seat, err := DecodeSeat(entry.Value)
+	if err == nil && seat.Session == s.cfg.Session {
+		return ours, nil
 	}
-	return others
+	return others, err
 }
 
 // sighted: the seat is ours at a token. An offer at or below our enrolment, or
@@ -244,11 +246,10 @@ func (s *Session) looked(now Instant, e *election, ev Looked) {
 	s.readCandidates(e, l)
 	if l.Revision >= e.seat.rev {
 		seat := l.Entry(SeatKey(e.name))
-		e.seat.holder, e.seat.rev = s.holderOf(seat), l.Revision
-		if seat != nil {
-			if _, err := DecodeSeat(seat.Value); err != nil { // somebody's, and nobody can tell whose
-				s.do(Trouble{Election: e.name, Move: MoveLook, Err: err})
-			}
+		who, err := s.holderOf(seat)
+		e.seat.holder, e.seat.rev = who, l.Revision
+		if err != nil {
+			s.do(Trouble{Election: e.name, Move: MoveLook, Err: err})
 		}
 		if e.seat.holder == ours {
 			e.seat.token, e.seat.proof = seat.Modified, at

@@ -134,7 +134,7 @@ func (s *Session) take(now Instant, ev Event) {
 	case Watched:
 		s.watched(now, ev.Event)
 	case Proof:
-		s.withTerm(ev.Election, ev.Token, leading, func(e *election) { s.proved(now, e, ev) })
+		s.withTerm(ev.Election, ev.Token, leading, func(e *election) { s.proved(e, ev) })
 	case Lapsed:
 		s.withTerm(ev.Election, ev.Token, leading, func(e *election) { s.end(e, ErrUnproven, false) })
 	}
