@@ -47,7 +47,7 @@ var directions = []struct {
 	{unit: "store/*", may: []string{"store", "store/internal"},
 		tests: []string{"store/memstore", "store/storetest", "store/faultstore", "internal/requirestore"},
 		why:   "drivers import store only: they translate, and know neither elections nor each other"},
-	{unit: "internal/protocol", may: []string{"store"}, tests: []string{"store/memstore", "store/faultstore"},
+	{unit: "internal/protocol", may: []string{"store"}, tests: []string{"store/memstore", "store/faultstore", "tenuretest"},
 		why: "the protocol is sans I/O: events in, actions out"},
 	{unit: "internal/*", may: []string{"store", "internal/*"},
 		why: "tenure -> internal -> store"},

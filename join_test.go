@@ -22,20 +22,23 @@ func TestJoinRefusesOptionsThatCannotWork(t *testing.T) {
 		opts tenure.Options
 		says []string // what the message must name
 	}{
-		"negative TTL":        {tenure.Options{TTL: -time.Second}, []string{"TTL of -1s", "100ms", "1h"}},
-		"tiny TTL":            {tenure.Options{TTL: time.Nanosecond}, []string{"TTL of 1ns", "100ms", "1h"}},
-		"short TTL":           {tenure.Options{TTL: tenure.MinTTL - 1}, []string{"TTL", "100ms"}},
-		"endless TTL":         {tenure.Options{TTL: 100 * 365 * 24 * time.Hour}, []string{"TTL of 876000h", "1h"}},
-		"negative margin":     {tenure.Options{Margin: -1}, []string{"margin of -1ns", "third of the TTL"}},
-		"margin beyond TTL/3": {tenure.Options{TTL: 9 * time.Second, Margin: 3 * time.Second}, []string{"margin of 3s", "third of the TTL, 3s"}},
-		"negative drift":      {tenure.Options{Drift: -0.01}, []string{"drift of -0.01", "0 to 0.1"}},
-		"too much drift":      {tenure.Options{Drift: 0.11}, []string{"drift of 0.11", "0 to 0.1"}},
-		"no drift at all":     {tenure.Options{Drift: math.NaN()}, []string{"drift of NaN", "0 to 0.1"}},
-		"long id":             {tenure.Options{ID: strings.Repeat("x", 1025)}, []string{"member id of 1025 bytes", "1024"}},
-		"id with NUL":         {tenure.Options{ID: "a\x00b"}, []string{"member id", `"a\x00b"`, "NUL"}},
-		"id not UTF-8":        {tenure.Options{ID: "a\xff"}, []string{"member id", `"a\xff"`, "UTF-8"}},
-		"long endpoint":       {tenure.Options{Endpoint: strings.Repeat("x", 4097)}, []string{"endpoint of 4097 bytes", "4096"}},
-		"endpoint not UTF-8":  {tenure.Options{Endpoint: "\xff"}, []string{"endpoint", "UTF-8"}},
+		"negative TTL":          {tenure.Options{TTL: -time.Second}, []string{"TTL of -1s", "100ms", "1h"}},
+		"tiny TTL":              {tenure.Options{TTL: time.Nanosecond}, []string{"TTL of 1ns", "100ms", "1h"}},
+		"short TTL":             {tenure.Options{TTL: tenure.MinTTL - 1}, []string{"TTL", "100ms"}},
+		"endless TTL":           {tenure.Options{TTL: 100 * 365 * 24 * time.Hour}, []string{"TTL of 876000h", "1h"}},
+		"negative margin":       {tenure.Options{Margin: -1}, []string{"margin of -1ns", "not be negative"}},
+		"endless margin":        {tenure.Options{Margin: math.MaxInt64}, []string{"margin of 2562047h", "100ms of the TTL of 10s"}},
+		"margin beyond TTL/4":   {tenure.Options{TTL: 8 * time.Second, Margin: 2 * time.Second}, []string{"margin of 2s", "quarter of the TTL, 2s"}},
+		"margin and drift":      {tenure.Options{TTL: 8 * time.Second, Margin: 1921 * time.Millisecond}, []string{"margin of 1.921s", "drift of 0.01, which is 80ms of the TTL of 8s", "a quarter of the TTL, 2s", "lower them or lengthen the TTL"}},
+		"margin and much drift": {tenure.Options{TTL: time.Minute, Drift: 0.1, Margin: 10 * time.Second}, []string{"margin of 10s", "drift of 0.1, which is 6s of the TTL of 1m0s", "a quarter of the TTL, 15s"}},
+		"negative drift":        {tenure.Options{Drift: -0.01}, []string{"drift of -0.01", "0 to 0.1"}},
+		"too much drift":        {tenure.Options{Drift: 0.11}, []string{"drift of 0.11", "0 to 0.1"}},
+		"no drift at all":       {tenure.Options{Drift: math.NaN()}, []string{"drift of NaN", "0 to 0.1"}},
+		"long id":               {tenure.Options{ID: strings.Repeat("x", 1025)}, []string{"member id of 1025 bytes", "1024"}},
+		"id with NUL":           {tenure.Options{ID: "a\x00b"}, []string{"member id", `"a\x00b"`, "NUL"}},
+		"id not UTF-8":          {tenure.Options{ID: "a\xff"}, []string{"member id", `"a\xff"`, "UTF-8"}},
+		"long endpoint":         {tenure.Options{Endpoint: strings.Repeat("x", 4097)}, []string{"endpoint of 4097 bytes", "4096"}},
+		"endpoint not UTF-8":    {tenure.Options{Endpoint: "\xff"}, []string{"endpoint", "UTF-8"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -49,6 +52,11 @@ func TestJoinRefusesOptionsThatCannotWork(t *testing.T) {
 			}
 			if n := st.Calls().Total(); n != 0 {
 				t.Errorf("%d calls of the store", n)
+			}
+			b, err := tt.opts.Bounds()
+			mustRefuse(t, err, tt.says...)
+			if b != (tenure.Bounds{}) {
+				t.Errorf("bounds beside the error: %+v", b)
 			}
 		})
 	}

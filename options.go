@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tenure-go/tenure/internal/protocol"
 	"github.com/tenure-go/tenure/store"
 )
 
@@ -40,13 +41,18 @@ type Options struct {
 	// "10.0.0.1:80". It may be empty.
 	Endpoint string
 	// TTL is how long the store keeps the session of a member that went silent:
-	// a crash is noticed after it. Default 10 s, at least 100 ms, at most 1 h.
+	// a crash is noticed after it. Default 10 s, or the shortest that the store
+	// gives if that is longer; at least 100 ms, at most 1 h. See Bounds for what
+	// follows from it.
 	TTL time.Duration
 	// Drift is by how much the clock rates of two hosts may differ, as a
-	// fraction. Default 0.01.
+	// fraction: the faster runs at most 1 + Drift times as fast as the slower.
+	// Default 0.01, at most 0.1.
 	Drift float64
 	// Margin is how long before the end of its session a holder stops: the time
-	// it has to act in. Default TTL/10, at most 1 s; it must be below TTL/3.
+	// it has to act in. Default TTL/10, at most 1 s. It may take, together with
+	// TTL x Drift, a quarter of the TTL: what is left outlives a renewal that is
+	// not answered.
 	Margin time.Duration
 	// Logger is told of state changes at Info and of retries at Debug. The
 	// default says nothing.
@@ -104,8 +110,14 @@ func (o Options) validate(caps store.Capabilities) error {
 		return invalid("TTL of %v; the shortest that a %s store gives is %v", o.TTL, caps.Name, caps.MinTTL)
 	case !(o.Drift >= 0 && o.Drift <= 0.1): // so written, it refuses NaN
 		return invalid("drift of %v; it must be from 0 to 0.1", o.Drift)
-	case o.Margin < 0 || o.Margin >= o.TTL/3:
-		return invalid("margin of %v; it must be below a third of the TTL, %v", o.Margin, o.TTL/3)
+	case o.Margin < 0:
+		return invalid("margin of %v; it must not be negative", o.Margin)
+	case protocol.Trust(o.TTL, o.Drift, o.Margin) < o.TTL-o.TTL/4:
+		// Of the second renewal after the last that was answered too little time
+		// would be left, or none.
+		return invalid("margin of %v and a drift of %v, which is %v of the TTL of %v; together they may take "+
+			"a quarter of the TTL, %v, so that a renewal may go unanswered; lower them or lengthen the TTL",
+			o.Margin, o.Drift, time.Duration(float64(o.TTL)*o.Drift), o.TTL, o.TTL/4)
 	}
 	return nil
 }

@@ -59,8 +59,8 @@ func newSession(m *Member, lease store.Lease, c clock, sent protocol.Instant) *s
 		Granted:  sent,
 		Drift:    m.opts.Drift,
 		Margin:   m.opts.Margin,
-		Round:    lease.TTL / 3,
-		Grace:    min(max(lease.TTL/50, 10*time.Millisecond), 200*time.Millisecond),
+		Round:    roundOf(lease.TTL),
+		Grace:    graceOf(lease.TTL),
 	})
 	s.trust.set(s.core.Deadline())
 	return s
