@@ -1,0 +1,184 @@
+package tenuretest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/tenure-go/tenure"
+	"github.com/tenure-go/tenure/internal/protocol"
+	"github.com/tenure-go/tenure/store"
+	"github.com/tenure-go/tenure/store/memstore"
+)
+
+// writesPrefix is where Node.Write writes to, among the user's data.
+const writesPrefix = "tenuretest/"
+
+// recorder records what the store's own history says of seats and writes.
+type recorder struct {
+	st      *memstore.Store
+	h       *History
+	changed func() // a seat has changed hands; may be nil
+
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // valid once done is closed
+
+	holders map[string]Event // by seat's key
+
+	mu    sync.Mutex
+	freed map[store.Revision]bool // by a transaction; else by the end of a lease
+	seen  store.Revision
+	news  *sync.Cond // seen has risen, or done is closed
+}
+
+func newRecorder(st *memstore.Store, h *History) *recorder {
+	r := &recorder{st: st, h: h, done: make(chan struct{}), holders: map[string]Event{}, freed: map[store.Revision]bool{}}
+	r.news = sync.NewCond(&r.mu)
+	return r
+}
+
+// start returns once nothing can be missed any more.
+func (r *recorder) start() {
+	var ctx context.Context
+	ctx, r.cancel = context.WithCancel(context.Background())
+	begun := make(chan struct{})
+	go func() {
+		begin := sync.OnceFunc(func() { close(begun) })
+		for changes, err := range r.st.Watch(ctx, "", 0) {
+			begin()
+			if err != nil {
+				r.ended(ctx, err)
+				return
+			}
+			r.take(changes)
+		}
+	}()
+	<-begun
+}
+
+func (r *recorder) ended(ctx context.Context, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ctx.Err() == nil {
+		r.err = fmt.Errorf("tenuretest: the recording has ended: %w", err)
+	}
+	close(r.done)
+	r.news.Broadcast()
+}
+
+func (r *recorder) take(changes store.Changes) {
+	seats := false
+	for _, ev := range changes.Events {
+		switch key := ev.Entry.Key; {
+		case strings.HasPrefix(key, protocol.LeadersPrefix):
+			r.seat(ev)
+			seats = true
+		case strings.HasPrefix(key, protocol.DataPrefix+writesPrefix) && !ev.Deleted:
+			r.write(&ev.Entry)
+		}
+	}
+	r.mu.Lock()
+	r.seen = max(r.seen, changes.Revision)
+	r.mu.Unlock()
+	r.news.Broadcast()
+	if seats && r.changed != nil {
+		r.changed()
+	}
+}
+
+func (r *recorder) seat(ev store.Event) {
+	key, rev := ev.Entry.Key, ev.Entry.Modified
+	election := protocol.Unescape(strings.TrimPrefix(key, protocol.LeadersPrefix))
+	e := Event{Kind: SeatTaken, Election: election, Token: rev, Revision: rev}
+	if ev.Deleted {
+		e = r.holders[key]
+		e.Kind, e.Election, e.Revision = SeatFreed, election, rev
+		if !r.byTransaction(rev) {
+			e.Err = tenure.ErrSessionExpired
+		}
+		delete(r.holders, key)
+	} else {
+		seat, err := protocol.DecodeSeat(ev.Entry.Value)
+		e.Member = seat.Member
+		if err != nil {
+			e.Member = "nobody known"
+		}
+		r.holders[key] = e
+	}
+	r.h.Record(e)
+}
+
+// write records a write of Node.Write, whose value says whose it is.
+func (r *recorder) write(entry *store.Entry) {
+	e := Event{Kind: Wrote, Revision: entry.Modified}
+	if _, err := fmt.Sscanf(string(entry.Value), writeFormat, &e.Member, &e.Election, &e.Token); err != nil {
+		e = Event{Kind: Note, Text: fmt.Sprintf("somebody wrote %q", entry.Value), Revision: entry.Modified}
+	}
+	r.h.Record(e)
+}
+
+const writeFormat = "%q wrote in %q with token %d"
+
+func (r *recorder) byTransaction(rev store.Revision) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	by := r.freed[rev]
+	delete(r.freed, rev)
+	return by
+}
+
+// catchUp waits until all that is in the store by now has been recorded.
+func (r *recorder) catchUp() error {
+	l, err := r.st.List(context.Background(), store.Query{})
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.seen < l.Revision {
+		select {
+		case <-r.done:
+			return r.err
+		default:
+			r.news.Wait()
+		}
+	}
+	return nil
+}
+
+func (r *recorder) stop() error {
+	err := r.catchUp()
+	r.cancel()
+	<-r.done
+	_ = r.st.Close()
+	return err
+}
+
+// ledger is a handle that lets the recorder know which seats were freed by a
+// transaction. The others were by the end of a lease, which the store's own
+// history does not tell.
+type ledger struct {
+	store.Store
+	rec *recorder
+}
+
+// Commit holds a lock of the recorder, so that it knows of the transaction
+// before it looks at what that has changed.
+func (l *ledger) Commit(ctx context.Context, tx store.Tx) (store.Result, error) {
+	frees := false
+	for _, op := range tx.Then {
+		frees = frees || op.Delete && strings.HasPrefix(op.Key, protocol.LeadersPrefix)
+	}
+	if !frees {
+		return l.Store.Commit(ctx, tx)
+	}
+	l.rec.mu.Lock()
+	defer l.rec.mu.Unlock()
+	res, err := l.Store.Commit(ctx, tx)
+	if err == nil && res.Committed {
+		l.rec.freed[res.Revision] = true
+	}
+	return res, err
+}
