@@ -155,6 +155,11 @@
 //	                          reads                                           and from views; nobody is
 //	                                                                          elected until it is gone
 //
+//	store shows an older      who campaigns      at once; asked again every   ErrWentBack, in Trace.Trouble;
+//	state than before                            Round, at most               a leader: ErrUnproven. No one
+//	                                                                          that saw the newer one is
+//	                                                                          elected until it is surpassed
+//
 //	function fails or panics  Lead               at once                      Lead returns its error, or a
 //	                                                                          PanicError; another is elected
 //	                                                                          within Clean

@@ -41,6 +41,9 @@ var (
 	ErrDrainTimeout = errors.New("tenure: drain timeout")
 	// ErrCorrupt: a record in the store cannot be read by this program.
 	ErrCorrupt = protocol.ErrCorrupt
+	// ErrWentBack: the store answered with an older state than it had shown before
+	// the question. It was restored to that state, or is not linearizable.
+	ErrWentBack = protocol.ErrWentBack
 )
 
 // Error says which operation on which election an error belongs to.

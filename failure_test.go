@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ var failures = map[string][]string{
 	"lease is revoked by":      {"TestInterferenceWithATermEndsIt", "TestALeaseThatIsGoneIsALossAndTheSessionIsRemade"},
 	"seat is deleted or":       {"TestInterferenceWithATermEndsIt", "TestARoundFindsASeatTakenAwayBehindAStalledWatch"},
 	"seat cannot be read":      {"TestASeatThatCannotBeReadIsNobodysToTake", "TestReadsOfCorruptRecordsSaySo"},
+	"store shows an older":     {"TestAStoreThatWentBackIsToldOfAndNotPressed"},
 	"function fails or panics": {"TestLeadReturnsWhatItsFunctionEndsWith"},
 	"function overruns its":    {"TestAFunctionThatOverrunsKeepsTheSeatAndIsReported", "TestReleaseOverrunGivesTheSeatUp", "TestCloseIsBoundedWhenAFunctionOverruns"},
 	"first in line is dead":    {"TestEachDeadCandidateInLineCostsAGrace", "TestACandidateThatDoesNotTakeItsTurnIsPassedOver"},
@@ -227,6 +229,53 @@ func TestASeatThatCannotBeReadIsNobodysToTake(t *testing.T) {
 			t.Errorf("Read: %v", err)
 		}
 		w.commit(deleteSeat("x")...)
+		q.leads()
+	})
+}
+
+// backwards is a store whose lists are back revisions behind.
+type backwards struct {
+	store.Store
+	back, lists atomic.Int64
+}
+
+func (b *backwards) List(ctx context.Context, q store.Query) (store.Listing, error) {
+	b.lists.Add(1)
+	l, err := b.Store.List(ctx, q)
+	l.Revision -= min(l.Revision, store.Revision(b.back.Load()))
+	return l, err
+}
+
+func TestAStoreThatWentBackIsToldOfAndNotPressed(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b := w.join("a"), w.prepare()
+		st := &backwards{Store: b.st}
+		var seen told
+		trace := &tenure.Trace{Trouble: func(election, request string, err error) {
+			if errors.Is(err, tenure.ErrWentBack) {
+				seen.add("%s of %s", request, election)
+			}
+		}}
+		var err error
+		b.Member, err = tenure.Join(t.Context(), st, tenure.Options{ID: "b", Trace: trace})
+		w.must(err)
+		t.Cleanup(func() { w.must(b.Close()) })
+		l, q := a.campaign("x"), b.queue("x", 0)
+		w.pass(time.Second)
+		st.back.Store(5)
+		a.crash()
+		before := st.lists.Load()
+		w.lost(l, tenure.ErrSessionExpired)
+		w.pass(3 * ttl)
+		q.waits()
+		if n := st.lists.Load() - before; n > 60 {
+			t.Errorf("asked %d times in %v", n, 4*ttl)
+		}
+		if len(seen.all()) == 0 || seen.all()[0] != "look of x" {
+			t.Errorf("told %q", seen.all())
+		}
+		st.back.Store(0)
+		w.pass(round)
 		q.leads()
 	})
 }

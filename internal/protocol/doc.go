@@ -57,5 +57,7 @@
 //	    known Modified, the seat absent or at its token. So a request whose
 //	    reply was lost either takes effect on the state it was meant for, or
 //	    never. The one exception, a key guarded as absent, is why leaving then
-//	    writes a mark instead of deleting the key.
+//	    writes a mark instead of deleting the key. And a place in line counts as
+//	    one only if no such request may still take effect on it: whoever comes
+//	    back while his withdrawal is unresolved enrols anew.
 package protocol

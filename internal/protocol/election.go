@@ -3,6 +3,7 @@ package protocol
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -43,8 +44,9 @@ type election struct {
 		proof  proof          // of ours
 	}
 	cand struct {
-		state CandidateState
-		rev   store.Revision // last known Modified; zero while there is no key
+		state    CandidateState
+		rev      store.Revision // last known Modified; zero while there is no key
+		priority int
 	}
 	queue    []rival // waiting candidates of others, first in line first
 	proof    proof   // of the last look or enrolment
@@ -64,6 +66,12 @@ type election struct {
 	req    uint64
 	move   Move
 	leaves CandidateState // what it makes of our candidate key; "": deleted
+	ranks  int            // and the priority that it writes
+	asked  store.Revision // what was known of the seat when a look was sent
+
+	// The candidate key as an unanswered enrolment or withdrawal of ours expects it:
+	// that may still take effect there, so no place in line is safe at it.
+	contested store.Revision
 
 	failures int
 	due      int64 // Mono; zero when nothing waits for time
@@ -241,6 +249,10 @@ func (s *Session) looked(now Instant, e *election, ev Looked) {
 		return
 	}
 	l := &ev.Listing
+	if l.Revision < e.asked {
+		s.failed(now, e, MoveLook, fmt.Errorf("%w: revision %d after %d", ErrWentBack, l.Revision, e.asked))
+		return
+	}
 	at := proof{ev.Sent, l.Revision}
 	e.proof, e.lookedAt = at, now.Mono
 	s.readCandidates(e, l)
@@ -260,7 +272,7 @@ func (s *Session) looked(now Instant, e *election, ev Looked) {
 		if e.known && e.seat.holder == ours && e.seat.token == e.token && now.Before(e.until) {
 			s.extend(e, ev.Sent)
 		}
-	} else if e.known && e.seat.holder == free && e.wanted && e.cand.state == Waiting {
+	} else if e.known && e.seat.holder == free && e.wanted && e.enrolled() {
 		e.due = now.Mono + int64(e.ahead())*int64(s.cfg.Grace)
 	}
 	s.advance(now, e)
@@ -280,7 +292,7 @@ func (s *Session) readCandidates(e *election, l *store.Listing) {
 		}
 		record, err := DecodeCandidate(entry.Value)
 		if entry.Key == own {
-			e.cand.rev, e.cand.state = entry.Modified, record.State
+			e.cand.rev, e.cand.state, e.cand.priority = entry.Modified, record.State, record.Priority
 			continue
 		}
 		if err == nil && record.State == Waiting {
@@ -318,7 +330,7 @@ func (s *Session) advance(now Instant, e *election) {
 		return
 	}
 	e.due = 0
-	enrolled := e.cand.state == Waiting
+	enrolled := e.enrolled()
 	switch {
 	case e.phase == draining:
 		s.prepare(now, e)
@@ -339,6 +351,11 @@ func (s *Session) advance(now Instant, e *election) {
 	case !enrolled:
 		s.send(now, e, MoveEnrol, s.enrolTx(e))
 	}
+}
+
+// enrolled reports whether our key is in line, and will stay there.
+func (e *election) enrolled() bool {
+	return e.cand.state == Waiting && e.cand.rev != e.contested && e.cand.priority == e.priority
 }
 
 // prepare keeps the queue fresh while the user's function of a resigned term
@@ -365,7 +382,7 @@ func (s *Session) passOn(now Instant, e *election) {
 }
 
 func (s *Session) look(now Instant, e *election) {
-	e.req, e.move = s.nextID(), MoveLook
+	e.req, e.move, e.asked = s.nextID(), MoveLook, e.seat.rev
 	s.do(Look{
 		ID: e.req, Election: e.name, Timeout: s.timeout(now),
 		Query: store.Query{Keys: []string{SeatKey(e.name)}, Prefixes: []string{CandidatesOf(e.name)}},
@@ -373,7 +390,7 @@ func (s *Session) look(now Instant, e *election) {
 }
 
 func (s *Session) send(now Instant, e *election, move Move, tx store.Tx) {
-	e.req, e.move, e.leaves = s.nextID(), move, s.leaving(e)
+	e.req, e.move, e.leaves, e.ranks = s.nextID(), move, s.leaving(e), e.priority
 	if e.cand.rev == 0 && (move == MoveTake || move == MoveEnrol) {
 		s.unsettled[e.name]++
 		s.guarded[e.req] = e.name
@@ -433,7 +450,7 @@ func (s *Session) committed(now Instant, e *election, ev Committed) {
 func (s *Session) applied(e *election, at proof) {
 	switch e.move {
 	case MoveEnrol:
-		e.cand.state, e.cand.rev, e.proof = Waiting, at.rev, at
+		e.cand.state, e.cand.rev, e.cand.priority, e.proof = Waiting, at.rev, e.ranks, at
 		if e.seat.holder == free {
 			e.known = false // our place in line takes a look
 		}
@@ -441,7 +458,7 @@ func (s *Session) applied(e *election, at proof) {
 	case MoveTake:
 		e.cand.state, e.cand.rev = Leading, at.rev
 	default:
-		e.cand.state, e.cand.rev = e.leaves, at.rev
+		e.cand.state, e.cand.rev, e.cand.priority = e.leaves, at.rev, e.ranks
 		if e.leaves == "" {
 			e.cand.rev = 0
 		}
@@ -472,6 +489,9 @@ func (s *Session) failed(now Instant, e *election, move Move, err error) {
 	}
 	if !errors.Is(err, store.ErrConflict) {
 		e.known = false
+	}
+	if (move == MoveWithdraw || move == MoveEnrol) && !withoutEffect(err) {
+		e.contested = e.cand.rev
 	}
 	if errors.Is(err, store.ErrLeaseNotFound) && move != MoveHandOver {
 		s.nextRound = now.Mono // our lease, it seems; only Renew may say so

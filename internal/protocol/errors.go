@@ -16,6 +16,10 @@ var (
 	ErrDispossessed error = &loss{"tenure: seat taken away"}
 )
 
+// ErrWentBack: the store answered with an older state than it had shown before
+// the question. It was restored to that state, or is not linearizable.
+var ErrWentBack = errors.New("tenure: store went back to an older state")
+
 type loss struct{ text string }
 
 func (l *loss) Error() string { return l.text }

@@ -1,0 +1,478 @@
+package protocol_test
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenure-go/tenure/internal/protocol"
+	"github.com/tenure-go/tenure/store"
+)
+
+// member is a process: its host's clocks, one session after another, and what a
+// shell and a user would know.
+type member struct {
+	w    *world
+	name string
+	host host
+
+	lag      int64 // by which its monotonic clock is behind, from sleep
+	jump     int64 // by which its wall clock was set
+	sleepsTo int64
+	pausedTo int64
+	cut      bool // from the store
+
+	s        *protocol.Session // nil: none, since a crash or a loss
+	lease    store.LeaseID
+	session  string
+	deadline protocol.Instant
+	requests []request // on their way to the store
+	replies  []reply   // on their way back
+	watches  [2]watch
+
+	terms    []term // by election
+	wants    []bool
+	priority []int
+}
+
+type request struct {
+	by      string
+	action  protocol.Action // or userWrite, or userRead
+	sent    protocol.Instant
+	timeout time.Duration
+	lease   store.LeaseID
+	listing bool // the second half of a round
+}
+
+type reply struct {
+	event protocol.Event
+	then  *request // what the shell sends next
+}
+
+// What a user sends under a term's guard.
+type (
+	userWrite struct {
+		protocol.Action
+		election int
+		token    protocol.Token
+		tx       store.Tx
+	}
+	userRead struct {
+		protocol.Action
+		election int
+		token    protocol.Token
+	}
+)
+
+// watch is one of a session's two.
+type watch struct {
+	prefix  string
+	queue   []store.Event
+	known   map[string]store.Revision
+	stalled bool
+	broken  bool // it lists before it goes on
+}
+
+// term is what the user has of one: from its begin until its function returned.
+type term struct {
+	token    protocol.Token // 0: none
+	lease    store.LeaseID
+	until    protocol.Instant
+	ended    bool
+	clean    bool
+	cause    error
+	released bool  // by a mutation, while the function runs
+	lostAt   int64 // true time at which the seat was given away
+}
+
+// Clocks.
+
+// sleep holds the monotonic clock up for as long as the host has slept since.
+func (m *member) sleep(since int64) {
+	if slept := min(m.w.now, m.sleepsTo) - since; slept > 0 {
+		m.lag += int64(float64(slept) * m.host.rate)
+	}
+}
+
+func (m *member) instant() protocol.Instant {
+	local := int64(float64(m.w.now) * m.host.rate)
+	return protocol.Instant{Mono: local - m.lag, Wall: local + m.jump}
+}
+
+func (m *member) trust() time.Duration { return protocol.Trust(m.host.ttl, simDrift, m.w.margin) }
+
+func (m *member) running() bool { return m.s != nil && m.w.now >= m.pausedTo }
+
+// Life.
+
+// join starts a session; an older one of the same process may still be alive in
+// the store.
+func (m *member) join() {
+	w := m.w
+	m.lease = w.grant(m.host.ttl)
+	m.session = protocol.SessionID(m.lease)
+	m.s = protocol.NewSession(protocol.Config{
+		Member: m.name, Session: m.session, Lease: m.lease, TTL: m.host.ttl, Granted: m.instant(),
+		Drift: simDrift, Margin: w.margin, Round: m.host.ttl / 3, Grace: m.host.ttl / 50,
+	})
+	m.deadline = m.s.Deadline()
+	for i, prefix := range []string{protocol.TermsOf(m.session), protocol.LeadersPrefix} {
+		m.watches[i] = watch{prefix: prefix, known: map[string]store.Revision{}, broken: true}
+	}
+	w.tale.logf("%s joins with lease %d", m.name, m.lease)
+	for i := range m.wants {
+		if m.wants[i] && m.terms[i].token == 0 {
+			m.campaign(i)
+		}
+	}
+}
+
+// crash ends the process: nothing of it is left but what is in the store and on
+// the way there.
+func (m *member) crash() {
+	m.w.tale.crashed(m)
+	m.drop()
+	for i := range m.terms {
+		m.terms[i] = term{}
+	}
+}
+
+func (m *member) drop() {
+	for _, req := range m.requests {
+		m.w.neverKnown(req)
+	}
+	m.s, m.requests, m.replies, m.watches = nil, m.requests[:0], m.replies[:0], [2]watch{}
+}
+
+// The session.
+
+func (m *member) step(ev protocol.Event) {
+	if m.s == nil {
+		return
+	}
+	for _, a := range m.s.Step(m.instant(), ev) {
+		m.do(a)
+	}
+	m.w.check()
+}
+
+func (m *member) do(a protocol.Action) {
+	w := m.w
+	switch a := a.(type) {
+	case protocol.Round:
+		m.send(a, a.Timeout)
+	case protocol.Commit:
+		m.send(a, a.Timeout)
+	case protocol.Look:
+		m.send(a, a.Timeout)
+	case protocol.Trusted:
+		m.deadline = a.Until
+	case protocol.Begin:
+		i := w.index(a.Election)
+		w.tale.began(m, i, a.Token)
+		w.judgeBegin(m, i, a.Token)
+		m.terms[i] = term{token: a.Token, lease: m.lease, until: a.Until}
+		if e := w.kv.get(w.seats[i]); e == nil || e.Modified != a.Token {
+			m.terms[i].lostAt = w.now
+		}
+		w.coverage.begins++
+	case protocol.Extend:
+		if t := &m.terms[w.index(a.Election)]; t.token == a.Token {
+			t.until = a.Until
+		}
+	case protocol.End:
+		i := w.index(a.Election)
+		w.tale.ended(m, i, a.Token, a.Cause)
+		t := &m.terms[i]
+		if t.token != a.Token || t.ended || a.Cause == nil {
+			w.fail(ruleTerms, "%s ends %s at %d for %v; its present term is %d, ended: %v", m.name, a.Election, a.Token, a.Cause, t.token, t.ended)
+		}
+		t.ended, t.cause, t.clean = true, a.Cause, !errors.Is(a.Cause, protocol.ErrLost)
+		w.coverage.causes[a.Cause]++
+	case protocol.Over:
+		w.tale.logf("%s: session over: %v", m.name, a.Cause)
+		m.drop()
+	}
+}
+
+func (m *member) send(a protocol.Action, timeout time.Duration) {
+	m.requests = append(m.requests, request{by: m.name, action: a, sent: m.instant(), timeout: timeout, lease: m.lease})
+}
+
+// held is what Term.Held reports.
+func (m *member) held(i int) bool {
+	t := &m.terms[i]
+	if t.token == 0 || t.ended || m.s == nil {
+		return false
+	}
+	now := m.instant()
+	return now.Before(m.deadline) && (m.w.mutation.noEvidence || now.Before(t.until))
+}
+
+func (m *member) leads() bool {
+	for i := range m.terms {
+		if m.held(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// The way to the store and back.
+
+// serve lets the i-th request reach the store; its reply is then on its way.
+func (m *member) serve(i int) { m.reply(m.take(i)) }
+
+func (m *member) take(i int) request {
+	req := m.requests[i]
+	m.requests = slices.Delete(m.requests, i, i+1)
+	return req
+}
+
+func (m *member) reply(req request) { m.replies = append(m.replies, m.w.handle(m, req, nil)) }
+
+// giveUp answers a request with an error; it may still take effect.
+func (m *member) giveUp(req request) {
+	m.replies = append(m.replies, m.w.handle(m, req, errLost))
+	m.w.neverKnown(req)
+}
+
+// neverKnown keeps a request that may still take effect.
+func (w *world) neverKnown(req request) {
+	const enough = 64
+	switch req.action.(type) {
+	case protocol.Look, userRead:
+		return
+	}
+	if len(w.late) < enough && !req.listing {
+		w.late = append(w.late, req)
+	}
+}
+
+// timeOut gives up what has taken too long.
+func (m *member) timeOut() {
+	now := m.instant().Mono
+	for i, req := range slices.Backward(m.requests) {
+		if now-req.sent.Mono > int64(req.timeout) {
+			m.take(i)
+			m.w.tale.logf("%s: no answer in time", m.name)
+			m.giveUp(req)
+		}
+	}
+}
+
+// handle is the store's part of a request, unless err says that it never came.
+func (w *world) handle(m *member, req request, err error) reply {
+	switch a := req.action.(type) {
+	case protocol.Round:
+		return w.round(m, a, req, err)
+	case protocol.Look:
+		ev := protocol.Looked{ID: a.ID, Election: a.Election, Sent: req.sent, Err: err}
+		if err == nil {
+			ev.Listing = w.kv.list(a.Query)
+		}
+		return reply{event: ev}
+	case protocol.Commit:
+		ev := protocol.Committed{ID: a.ID, Election: a.Election, Sent: req.sent, Err: err}
+		if err == nil {
+			ev.Result, ev.Err = w.commit(m.name, a.Move, w.mutation.tx(a))
+			w.tale.logf("%s: %s: %v at %d %v", m.name, a.Move, ev.Result.Committed, ev.Result.Revision, ev.Err)
+		}
+		return reply{event: ev}
+	case userWrite:
+		if err == nil {
+			var res store.Result
+			if res, err = w.commit(m.name, "", a.tx); err == nil {
+				w.coverage.write(res.Committed)
+				return reply{event: protocol.Proof{Election: w.elections[a.election], Token: a.token, Sent: req.sent, Revision: res.Revision, Current: res.Committed}}
+			}
+		}
+	case userRead:
+		if err == nil {
+			l := w.kv.list(store.Keys(w.seats[a.election]))
+			e := l.Entry(w.seats[a.election])
+			return reply{event: protocol.Proof{Election: w.elections[a.election], Token: a.token, Sent: req.sent, Revision: l.Revision, Current: e != nil && e.Modified == a.token}}
+		}
+	}
+	return reply{event: protocol.Tick{}} // the user has an error, the session nothing
+}
+
+func (w *world) round(m *member, a protocol.Round, req request, err error) reply {
+	if req.listing {
+		ev := protocol.Listed{Round: a.ID, Sent: req.sent, Err: err}
+		if err == nil {
+			ev.Listing = w.mutation.listing(m, w.kv.list(a.Query))
+		}
+		return reply{event: ev}
+	}
+	if err == nil {
+		err = w.renew(req.lease)
+	}
+	ev := protocol.Renewed{Round: a.ID, Sent: req.sent, TTL: w.kv.leases[req.lease-1].ttl, Err: err}
+	if err != nil {
+		return reply{event: ev}
+	}
+	req.listing = true
+	return reply{event: ev, then: &req}
+}
+
+// answer gives a member the i-th reply that is on its way.
+func (m *member) answer(i int) {
+	r := m.replies[i]
+	m.replies = slices.Delete(m.replies, i, i+1)
+	if r.then != nil {
+		r.then.sent = m.instant()
+		m.requests = append(m.requests, *r.then)
+	}
+	m.step(m.w.mutation.event(m, r.event))
+	m.w.mutation.after(m, r.event)
+}
+
+// deliver gives a member the next event of a watch.
+func (m *member) deliver(i int) bool {
+	wt := &m.watches[i]
+	if wt.broken {
+		wt.list(&m.w.kv)
+	}
+	if len(wt.queue) == 0 {
+		return false
+	}
+	ev := wt.queue[0]
+	wt.queue = wt.queue[1:]
+	if ev.Deleted {
+		delete(wt.known, ev.Entry.Key)
+	} else {
+		wt.known[ev.Entry.Key] = ev.Entry.Modified
+	}
+	m.step(m.w.mutation.event(m, protocol.Watched{Event: ev}))
+	return true
+}
+
+// list makes the difference to what was known the queue, as store.Follow does
+// when the history in between is gone.
+func (wt *watch) list(k *kv) {
+	wt.broken, wt.queue = false, nil
+	l := k.list(store.Prefix(wt.prefix))
+	for _, e := range l.Entries {
+		if wt.known[e.Key] != e.Modified {
+			wt.queue = append(wt.queue, store.Event{Entry: e})
+		}
+	}
+	for key := range wt.known {
+		if l.Entry(key) == nil {
+			wt.queue = append(wt.queue, store.Event{Deleted: true, Entry: store.Entry{Key: key, Modified: l.Revision}})
+		}
+	}
+	slices.SortFunc(wt.queue, func(a, b store.Event) int { return strings.Compare(a.Entry.Key, b.Entry.Key) })
+}
+
+// flow serves all that a member has under way and has not been told of. It
+// reports whether there was anything.
+func (m *member) flow() (busy bool) {
+	const atOnce = 1000
+	for n := 0; m.running() && !m.cut; n++ {
+		switch {
+		case n == atOnce:
+			m.w.fail(ruleProgress, "%s does not come to rest", m.name)
+		case len(m.requests) > 0:
+			m.serve(0)
+		case len(m.replies) > 0:
+			m.answer(0)
+		case !m.watches[0].stalled && m.deliver(0):
+		case m.s != nil && !m.watches[1].stalled && m.deliver(1):
+		default:
+			return busy
+		}
+		busy = true
+	}
+	return busy
+}
+
+// recover does what a process does that nothing is in the way of.
+func (m *member) recover() {
+	if m.s == nil {
+		m.join()
+	}
+	for i := range m.terms {
+		m.drained(i)
+	}
+}
+
+// The user.
+
+var errResigned = errors.New("resigned")
+
+func (m *member) campaign(i int) {
+	m.wants[i] = true
+	m.w.tale.wants(m, i)
+	m.step(protocol.Campaign{Election: m.w.elections[i], Priority: m.priority[i]})
+}
+
+// leave withdraws or, in office, resigns.
+func (m *member) leave(i int, forGood bool) {
+	if forGood {
+		m.wants[i] = false
+		m.w.tale.wants(m, i)
+	}
+	if t := &m.terms[i]; t.token != 0 {
+		m.step(protocol.Resign{Election: m.w.elections[i], Token: t.token, Cause: errResigned})
+	} else if forGood {
+		m.step(protocol.Withdraw{Election: m.w.elections[i]})
+	}
+}
+
+// drained says that the function of an ended term has returned.
+func (m *member) drained(i int) {
+	t := m.terms[i]
+	if !t.ended {
+		return
+	}
+	m.w.tale.returned(m, i, t.token)
+	m.terms[i] = term{}
+	if t.lease == m.lease {
+		m.step(protocol.Drained{Election: m.w.elections[i], Token: t.token, Again: m.wants[i]})
+	} else if m.wants[i] {
+		m.campaign(i) // on the session that has replaced the term's
+	}
+}
+
+// ask is Term.Held: it tells the session when it sees that a term has run out.
+func (m *member) ask(i int) {
+	if t := &m.terms[i]; t.token != 0 && !t.ended && !m.held(i) {
+		m.step(protocol.Lapsed{Election: m.w.elections[i], Token: t.token})
+	}
+}
+
+// write sends a write under the guard of the present term, held or not.
+func (m *member) write(i int) {
+	t := &m.terms[i]
+	if t.token == 0 || m.s == nil {
+		return
+	}
+	value := []byte(strconv.FormatInt(int64(t.token), 10))
+	m.requests = append(m.requests, request{by: m.name, sent: m.instant(), timeout: simTTL / 3, action: userWrite{
+		election: i, token: t.token,
+		tx: store.Tx{
+			If:   []store.Cond{store.ModifiedAt(m.w.seats[i], t.token)},
+			Then: []store.Op{store.Put(protocol.DataPrefix+m.w.elections[i], value, store.NoLease)},
+		},
+	}})
+}
+
+func (m *member) verify(i int) {
+	if t := &m.terms[i]; t.token != 0 && m.s != nil {
+		m.requests = append(m.requests, request{by: m.name, sent: m.instant(), timeout: simTTL / 3, action: userRead{election: i, token: t.token}})
+	}
+}
+
+func tokenOf(value []byte) protocol.Token {
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	return protocol.Token(n)
+}
+
+func (w *world) index(election string) int { return slices.Index(w.elections, election) }
