@@ -32,9 +32,23 @@ bench: ## run every benchmark once
 	$(GO) test -run '^$$' -bench . -benchmem -p 1 work
 
 .PHONY: long
-long: ## the long campaigns: processes killed, stopped and told to stop; random schedules
+long: simulate model ## the long campaigns: random schedules; the whole model; processes killed, stopped and told to stop
 	$(GO) test -count=1 -v -timeout 60m -run '^TestCampaign$$' ./cmd/tenure -rounds 200
-	$(GO) test -count=1 -timeout 60m ./internal/protocol -schedules 200000
+	$(GO) test -count=1 -v -timeout 60m -run '^TestShell' . -shell.schedules 20000
+
+# As many as there is time for: make simulate SCHEDULES=50000
+SCHEDULES ?= 1000000
+
+.PHONY: simulate
+simulate: ## random schedules of the protocol, a million and half as many that break the assumptions
+	$(GO) test -count=1 -v -timeout 60m -run '^TestSchedules$$' ./internal/protocol -schedules $(SCHEDULES)
+
+# "short" for less than a minute, or the name of a case.
+MODEL ?=
+
+.PHONY: model
+model: ## the protocol in the model checker spin, and what it finds with each rule taken out
+	model/run $(MODEL)
 
 .PHONY: measure
 measure: ## times and idle cost of the command, in real processes; for a quiet machine
