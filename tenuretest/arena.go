@@ -92,7 +92,7 @@ func (a *Arena) Join(ctx context.Context, opts tenure.Options) (*Node, error) {
 // JoinOver is Join over a link that was made before, so that it may go wrong
 // from the beginning. The link's name stands for the ID.
 func (a *Arena) JoinOver(ctx context.Context, l *Link, opts tenure.Options) (*Node, error) {
-	n := &Node{Link: l, calls: map[string]int{}}
+	n := &Node{Link: l, calls: map[string]int{}, releases: map[tenure.Token]bool{}}
 	opts.ID = l.name
 	opts.Trace = n.trace(opts.Trace)
 	m, err := tenure.Join(ctx, l.Store(), opts)

@@ -35,8 +35,8 @@ const (
 	WorkBegan
 	// WorkReturned: that function has ended, with Err.
 	WorkReturned
-	// GaveUp: the member has given its seat up although its function still works,
-	// as LeadOptions.ReleaseOverrun or Close let it.
+	// GaveUp: the member gives its seat up although its function still works, as
+	// LeadOptions.ReleaseOverrun lets it.
 	GaveUp
 	// Wrote: a guarded write of the term took effect in the store, at Revision.
 	Wrote

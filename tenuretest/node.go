@@ -19,8 +19,9 @@ type Node struct {
 	*tenure.Member
 	*Link
 
-	mu    sync.Mutex
-	calls map[string]int // of Lead and Campaign that want to lead an election
+	mu       sync.Mutex
+	calls    map[string]int        // of Lead and Campaign that want to lead an election
+	releases map[tenure.Token]bool // terms of a Lead with ReleaseOverrun
 }
 
 // errLeft is recorded of a function that has panicked or left its goroutine.
@@ -32,13 +33,14 @@ func (n *Node) Lead(ctx context.Context, election string, work func(context.Cont
 	defer c.over()
 	attended := work
 	if work != nil {
-		attended = func(ctx context.Context, term tenure.Term) error { return c.attend(ctx, term, work) }
+		attended = func(ctx context.Context, term tenure.Term) error {
+			n.mu.Lock()
+			n.releases[term.Token()] = opts.ReleaseOverrun
+			n.mu.Unlock()
+			return c.attend(ctx, term, work)
+		}
 	}
-	err := n.Member.Lead(ctx, election, attended, opts)
-	if errors.Is(err, tenure.ErrDrainTimeout) {
-		c.gaveUp()
-	}
-	return err
+	return n.Member.Lead(ctx, election, attended, opts)
 }
 
 // Campaign is tenure.Member.Campaign.
@@ -59,13 +61,10 @@ type call struct {
 	n        *Node
 	election string
 	over     func() // the member does not want to lead by it any more
-
-	mu      sync.Mutex
-	working map[tenure.Token]bool
 }
 
 func (n *Node) want(ctx context.Context, election string) *call {
-	c := &call{n: n, election: election, working: map[tenure.Token]bool{}}
+	c := &call{n: n, election: election}
 	c.n.wants(election, 1)
 	over := sync.OnceFunc(func() { n.wants(election, -1) })
 	stop := context.AfterFunc(ctx, over)
@@ -93,9 +92,6 @@ func (n *Node) wants(election string, more int) {
 
 // attend calls the function given to Lead.
 func (c *call) attend(ctx context.Context, term tenure.Term, work func(context.Context, tenure.Term) error) (err error) {
-	c.mu.Lock()
-	c.working[term.Token()] = true
-	c.mu.Unlock()
 	c.n.h.Record(c.n.event(WorkBegan, c.election, term.Token()))
 	c.n.Track(c.election, term)
 	err = errLeft
@@ -103,25 +99,13 @@ func (c *call) attend(ctx context.Context, term tenure.Term, work func(context.C
 		c.n.sample()
 		e := c.n.event(WorkReturned, c.election, term.Token())
 		e.Err = err
-		c.mu.Lock()
 		c.n.h.Record(e)
-		delete(c.working, term.Token())
-		c.mu.Unlock()
 		if !errors.Is(term.Cause(), tenure.ErrLost) {
 			c.over() // Lead will not campaign again
 		}
 	}()
 	err = work(ctx, term)
 	return err
-}
-
-// gaveUp records of a function that still works that Lead waits no longer.
-func (c *call) gaveUp() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for token := range c.working {
-		c.n.h.Record(c.n.event(GaveUp, c.election, token))
-	}
 }
 
 // Write makes a guarded write through a term, by Leadership.Commit. Whatever it
@@ -210,6 +194,12 @@ func (n *Node) trace(t *tenure.Trace) *tenure.Trace {
 	}
 	chained.Overrun = func(t tenure.TermInfo, d time.Duration) {
 		note(nil, "still works in %s, token %d, %v after the end", t.Election, t.Token, d)
+		n.mu.Lock()
+		releases := n.releases[t.Token]
+		n.mu.Unlock()
+		if releases { // from now on, whenever Lead hears of it
+			n.h.Record(n.event(GaveUp, t.Election, t.Token))
+		}
 		if user.Overrun != nil {
 			user.Overrun(t, d)
 		}
