@@ -58,7 +58,8 @@ type Bounds struct {
 	//	TTL + TTL x Drift + Round
 	//
 	// The TTL passes on the store's clock. The Round is spent only if the watch
-	// does not tell the successor of the vacancy. Each candidate before the
+	// does not tell the successor of the vacancy,
+	// or if all of the first three in line, who watch, have died too. Each candidate before the
 	// successor that has died too adds a Grace.
 	Crash time.Duration
 	// Clean is the longest time from the return of the function, after a clean

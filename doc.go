@@ -169,8 +169,9 @@
 //	                                                                          ErrDrainTimeout with
 //	                                                                          ReleaseOverrun, and in Close
 //
-//	first in line is dead     the next in line   a Grace later                nothing
-//	too
+//	first in line is dead     the next in line   a Grace later; a Round       nothing
+//	too                                          later, if the first three
+//	                                             are
 //
 //	successor dies as it is   the store          the TTL after its last       nothing; another is elected
 //	handed the seat                              renewal                      within Crash

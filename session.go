@@ -13,8 +13,12 @@ import (
 // way at once. Rounds are not among them: nothing makes a renewal wait.
 const maxRequests = 64
 
+// near is how many in line watch the seats. The first alone would do; the others
+// are there in case the leader and the first go down together.
+const near = 3
+
 // session is the shell around one protocol.Session: it owns the goroutine that
-// steps it, the two watches, and the requests to the store.
+// steps it, the watches, and the requests to the store.
 type session struct {
 	m     *Member
 	lease store.Lease
@@ -24,8 +28,9 @@ type session struct {
 	trust deadline
 
 	// Owned by run.
-	terms  map[string]*Leadership
-	rounds map[uint64]time.Time // under way, since when
+	terms   map[string]*Leadership
+	rounds  map[uint64]time.Time // under way, since when
+	unwatch func()               // ends the watch of the seats
 
 	ctx    context.Context // of all requests and watches
 	cancel context.CancelFunc
@@ -61,6 +66,7 @@ func newSession(m *Member, lease store.Lease, c clock, sent protocol.Instant) *s
 		Margin:   m.opts.Margin,
 		Round:    roundOf(lease.TTL),
 		Grace:    graceOf(lease.TTL),
+		Near:     near,
 	})
 	s.trust.set(s.core.Deadline())
 	return s
@@ -73,9 +79,7 @@ func (s *session) info() SessionInfo {
 // run steps the protocol until the session is over or stop is closed. It
 // returns when every request and watch has ended.
 func (s *session) run() {
-	for _, prefix := range []string{protocol.TermsOf(protocol.SessionID(s.lease.ID)), protocol.LeadersPrefix} {
-		s.wg.Go(func() { s.watch(prefix) })
-	}
+	s.wg.Go(func() { s.watch(s.ctx, protocol.TermsOf(protocol.SessionID(s.lease.ID))) })
 	s.loop()
 	s.cancel()
 	s.wg.Wait()
@@ -105,13 +109,23 @@ func (s *session) loop() {
 	}
 }
 
-func (s *session) watch(prefix string) {
+func (s *session) watchSeats(on bool) {
+	if !on {
+		s.unwatch()
+		return
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.unwatch = cancel
+	s.wg.Go(func() { s.watch(ctx, protocol.LeadersPrefix) })
+}
+
+func (s *session) watch(ctx context.Context, prefix string) {
 	report := func(err error) {
 		s.m.trouble("", "watch", err)
 	}
-	for batch, err := range store.Follow(s.ctx, s.m.st, prefix, report) {
+	for batch, err := range store.Follow(ctx, s.m.st, prefix, report) {
 		if err != nil {
-			if s.ctx.Err() == nil {
+			if ctx.Err() == nil {
 				report(err) // rounds carry on without the watch
 			}
 			return
@@ -132,6 +146,8 @@ func (s *session) do(action protocol.Action) {
 		s.request(func() { s.commit(a) })
 	case protocol.Look:
 		s.request(func() { s.look(a) })
+	case protocol.WatchSeats:
+		s.watchSeats(a.On)
 	case protocol.Trusted:
 		s.trust.set(a.Until)
 	case protocol.RoundDone:

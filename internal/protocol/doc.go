@@ -28,6 +28,11 @@
 // condition refused, nothing is guessed: the facts count as unknown until the
 // next look.
 //
+// Of the line, a session knows whether it is among the first (Config.Near). They,
+// and the holder, have the seats watched; whoever is farther back asks in each
+// round after a witness half-way to the head, and looks again when he is gone.
+// That is about promptness alone: all that a watch tells, a round tells later.
+//
 // # What it does
 //
 // Everything outside a term follows from one table (election.advance), read

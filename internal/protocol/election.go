@@ -49,6 +49,8 @@ type election struct {
 		priority int
 	}
 	queue    []rival // waiting candidates of others, first in line first
+	far      bool    // our place in line, if any, is not among the first
+	witness  witness // while we are far
 	proof    proof   // of the last look or enrolment
 	lookedAt int64   // Mono
 
@@ -85,12 +87,20 @@ type rival struct {
 	record   Candidate
 }
 
+// witness is somebody half-way between us and the head of the line. While he
+// waits, we are not first, and need not watch the seat.
+type witness struct {
+	key       string // empty: nobody, yet
+	modified  store.Revision
+	askedFrom uint64 // since this round
+}
+
 // election returns the state of an election, made when there is none: of one
 // that a watch or a round shows ours although nobody campaigns here.
 func (s *Session) election(name string) *election {
 	e := s.elections[name]
 	if e == nil {
-		e = &election{name: name, place: len(s.order), ended: s.seen}
+		e = &election{name: name, place: len(s.order), ended: s.seen, far: true}
 		s.elections[name] = e
 		s.order = append(s.order, e)
 	}
@@ -98,6 +108,7 @@ func (s *Session) election(name string) *election {
 }
 
 func (s *Session) remove(e *election) {
+	s.setFar(e, true)
 	delete(s.elections, e.name)
 	last := len(s.order) - 1
 	s.order[e.place] = s.order[last]
@@ -151,6 +162,7 @@ func (s *Session) begin(now Instant, e *election) {
 	}
 	e.phase, e.token, e.until, e.clean, e.failures = leading, e.seat.token, until, false, 0
 	e.queue = nil
+	s.setFar(e, false)
 	s.lapse = earlier(s.lapse, until)
 	s.do(Begin{Election: e.name, Token: e.token, Until: until})
 }
@@ -217,8 +229,13 @@ func (s *Session) holderOf(entry *store.Entry) (holder, error) {
 	return others, err
 }
 
-// sighted: the seat is ours at a token. An offer at or below our enrolment, or
-// at or below a token that ended here, is void.
+// void: an offer at or below our enrolment, at or below what is known of the seat,
+// or at or below a token that ended here.
+func (e *election) void(token Token) bool {
+	return token <= e.ended || token <= e.cand.rev || token <= e.seat.rev
+}
+
+// sighted: the seat is ours at a token.
 func (s *Session) sighted(now Instant, e *election, token Token, p proof) {
 	if e.phase != outside {
 		if e.phase == leading && token > e.token {
@@ -226,7 +243,7 @@ func (s *Session) sighted(now Instant, e *election, token Token, p proof) {
 		}
 		return
 	}
-	if token <= e.ended || token <= e.cand.rev || token <= e.seat.rev {
+	if e.void(token) {
 		return
 	}
 	// The offer has changed our candidate key, so whatever request is in flight
@@ -256,6 +273,9 @@ func (s *Session) looked(now Instant, e *election, ev Looked) {
 	at := proof{ev.Sent, l.Revision}
 	e.proof, e.lookedAt = at, now.Mono
 	s.readCandidates(e, l)
+	if e.phase == outside && e.wanted {
+		s.place(e)
+	}
 	if l.Revision >= e.seat.rev {
 		seat := l.Entry(SeatKey(e.name))
 		who, err := s.holderOf(seat)
@@ -315,6 +335,50 @@ func (e *election) ahead() int {
 		}
 	}
 	return n
+}
+
+// The line.
+
+// place notes whether we are among the first in line. They watch the seats; the
+// others have somebody to ask after in each round. Were a thousand candidates to
+// watch, the event of a hand-over would have to reach them all, and its successor
+// as one of them.
+func (s *Session) place(e *election) {
+	ahead := e.ahead()
+	s.setFar(e, ahead >= s.cfg.Near && len(s.order) <= maxFar)
+	if e.far {
+		w := e.queue[ahead/2]
+		e.witness = witness{key: w.key, modified: w.modified}
+	}
+}
+
+func (s *Session) setFar(e *election, far bool) {
+	if far == e.far {
+		return
+	}
+	e.far, e.witness = far, witness{}
+	if far {
+		s.near-- // who comes and goes keeps the watch until the next round
+		return
+	}
+	s.near++
+	if !s.watching {
+		s.watching = true
+		s.do(WatchSeats{On: true})
+	}
+}
+
+// lineSeen takes what a round has shown of the line: without our witness, we may
+// be among the first.
+func (s *Session) lineSeen(now Instant, e *election, round uint64, l *store.Listing) {
+	w := e.witness
+	if e.phase != outside || !e.far || w.askedFrom == 0 || round < w.askedFrom {
+		return
+	}
+	if entry := l.Entry(w.key); entry == nil || entry.Modified != w.modified {
+		e.known, e.witness = false, witness{}
+		s.advance(now, e)
+	}
 }
 
 // What follows.
@@ -454,6 +518,7 @@ func (s *Session) applied(e *election, at proof) {
 		if e.seat.holder == free {
 			e.known = false // our place in line takes a look
 		}
+		s.place(e)
 		return
 	case MoveTake:
 		e.cand.state, e.cand.rev = Leading, at.rev
@@ -472,6 +537,7 @@ func (s *Session) applied(e *election, at proof) {
 		e.known = e.wanted // to pass it on takes a look
 	case e.move == MoveHandOver:
 		e.seat.holder, e.seat.rev = others, at.rev
+		e.queue = e.queue[1:]
 		e.known = true
 	case e.move == MoveRelease:
 		e.seat.holder, e.seat.rev = free, at.rev

@@ -71,8 +71,8 @@ type (
 		Listing  store.Listing
 		Err      error
 	}
-	// Watched is one event of the watch of LeadersPrefix or of the session's
-	// own terms.
+	// Watched is one event of the watch of the session's own terms, which there
+	// always is, or of LeadersPrefix; see WatchSeats.
 	Watched struct{ Event store.Event }
 	// Proof is what a request of the user's under a term's guard showed:
 	// whether the seat was at the token, as of Revision.
@@ -134,6 +134,9 @@ type (
 	}
 )
 
+// WatchSeats begins or ends the watch of LeadersPrefix. It begins with the state.
+type WatchSeats struct{ On bool }
+
 // What the user is to be told.
 type (
 	// Trusted moves the session's deadline.
@@ -178,17 +181,18 @@ type (
 	Over struct{ Cause error }
 )
 
-func (Round) action()     {}
-func (Commit) action()    {}
-func (Look) action()      {}
-func (Trusted) action()   {}
-func (RoundDone) action() {}
-func (Begin) action()     {}
-func (Extend) action()    {}
-func (End) action()       {}
-func (Done) action()      {}
-func (Trouble) action()   {}
-func (Over) action()      {}
+func (Round) action()      {}
+func (Commit) action()     {}
+func (Look) action()       {}
+func (WatchSeats) action() {}
+func (Trusted) action()    {}
+func (RoundDone) action()  {}
+func (Begin) action()      {}
+func (Extend) action()     {}
+func (End) action()        {}
+func (Done) action()       {}
+func (Trouble) action()    {}
+func (Over) action()       {}
 
 // Move names a request of the protocol.
 type Move string

@@ -22,12 +22,14 @@ type Config struct {
 	Margin   time.Duration // kept of each deadline to act in
 	Round    time.Duration // between two rounds
 	Grace    time.Duration // between two places in line
+	Near     int           // so many in line watch the seats; at least 1
 }
 
 const (
 	never           = math.MaxInt64
 	maxRounds       = 3   // in flight at once: a hung one must not delay the next
 	maxListedSeats  = 100 // named one by one in a round; beyond, all are listed
+	maxFar          = 50  // elections of a session that knows its places; beyond, it watches
 	minRetry        = 10 * time.Millisecond
 	minimumTimeout  = time.Millisecond
 	roundRetryShare = 4 // a failed round is tried again after Round/4
@@ -43,6 +45,8 @@ type Session struct {
 
 	elections map[string]*election
 	order     []*election // the same, in an order that replays
+	near      int         // of them, those whose seats are to be watched
+	watching  bool
 
 	// Requests guarded by the absence of our candidate key that have not been
 	// answered for certain: by id, and counted by election.
@@ -226,6 +230,10 @@ func (s *Session) attend(now Instant) {
 		return
 	}
 	s.nextRound = now.Mono + int64(s.cfg.Round)
+	if s.watching && s.near == 0 {
+		s.watching = false
+		s.do(WatchSeats{On: false})
+	}
 	if len(s.rounds) < maxRounds {
 		id := s.nextID()
 		s.rounds[id] = struct{}{}
@@ -249,6 +257,15 @@ func (s *Session) roundQuery(id uint64) store.Query {
 			e.askedFrom = id
 		}
 		q.Keys = append(q.Keys, SeatKey(e.name))
+		if e.far && len(s.order) > maxFar {
+			s.setFar(e, false)
+		}
+		if e.far && e.witness.key != "" {
+			q.Keys = append(q.Keys, e.witness.key)
+			if e.witness.askedFrom == 0 {
+				e.witness.askedFrom = id
+			}
+		}
 	}
 	if len(q.Keys) > maxListedSeats {
 		q.Keys, q.Prefixes = nil, append(q.Prefixes, LeadersPrefix)
@@ -317,18 +334,18 @@ func (s *Session) settle(now Instant, e *election, at proof, round uint64, l *st
 		} else if e.phase == leading {
 			s.end(e, ErrDispossessed, false)
 		}
-	case mirrored && e.mirrored > e.ended:
+	case mirrored && !e.void(e.mirrored):
 		s.sighted(now, e, e.mirrored, at)
 	case mirrored && e.seat.holder != ours:
-		e.known = false // a seat of ours that nobody here knows of
+		e.known = false // a seat of ours that nobody here knows of, or what is left of one
 		s.advance(now, e)
 	case e.askedIn(round):
-		key := SeatKey(e.name)
-		s.seatSeen(now, e, l.Entry(key), at.rev)
+		s.seatSeen(now, e, l.Entry(SeatKey(e.name)), at.rev)
+		s.lineSeen(now, e, round, l)
 	}
 }
 
-// watched takes one event of the session's two watches.
+// watched takes one event of the session's watches.
 func (s *Session) watched(now Instant, ev store.Event) {
 	if name, ok := strings.CutPrefix(ev.Entry.Key, LeadersPrefix); ok {
 		s.with(Unescape(name), func(e *election) {

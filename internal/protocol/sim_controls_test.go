@@ -27,12 +27,13 @@ func TestNegativeControls(t *testing.T) {
 	}
 	for name, c := range map[string]control{
 		"deadline counted from the reply": {mutation{sentAtReply: true}, false, 9800, []rule{ruleOneHolder}, true},
-		"no evidence read":                {mutation{noEvidence: true}, true, 8500, []rule{ruleStepDown}, false},
+		"no evidence read":                {mutation{noEvidence: true}, true, 2000, []rule{ruleStepDown}, false},
 		"released before the function":    {mutation{releaseEarly: true}, false, 1, []rule{ruleDrain}, true},
-		"stale offer accepted":            {mutation{staleOffers: true}, false, 24500, []rule{ruleOneHolder, ruleTokens}, true},
+		"stale offer accepted":            {mutation{staleOffers: true}, false, 2000, []rule{ruleOneHolder, ruleTokens}, true},
 		"ended token adopted again":       {mutation{endedAgain: true}, false, 1, []rule{ruleTokens, ruleTerms}, true},
-		"withdrawal not guarded":          {mutation{unguardedWithdraw: true}, false, 3100, []rule{ruleInLine, ruleProgress}, true},
+		"withdrawal not guarded":          {mutation{unguardedWithdraw: true}, false, 1600, []rule{ruleInLine, ruleProgress}, false},
 		"withdrawal leaves no mark":       {mutation{unmarkedWithdraw: true}, false, 6500, []rule{ruleNothing}, false},
+		"a witness that stays":            {mutation{witnessForEver: true}, false, 1, []rule{ruleWatch}, false},
 		"take not guarded":                {mutation{unguardedTake: true}, false, 1, []rule{ruleOneHolder, ruleDrain}, true},
 		"tokens restart after a deletion": {mutation{tokensRestart: true}, false, 1, []rule{ruleTokens}, true},
 		"store ends leases early":         {mutation{earlyLeases: true}, false, 1, []rule{ruleOneHolder}, true},

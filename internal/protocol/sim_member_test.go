@@ -31,6 +31,7 @@ type member struct {
 	requests []request // on their way to the store
 	replies  []reply   // on their way back
 	watches  [2]watch
+	shown    map[string]store.Revision // candidates, for a mutation
 
 	terms    []term // by election
 	wants    []bool
@@ -66,8 +67,10 @@ type (
 	}
 )
 
-// watch is one of a session's two.
+// watch is one of a session's two. The second, of the seats, is off as long as the
+// session says so.
 type watch struct {
+	off     bool
 	prefix  string
 	queue   []store.Event
 	known   map[string]store.Revision
@@ -115,12 +118,11 @@ func (m *member) join() {
 	m.session = protocol.SessionID(m.lease)
 	m.s = protocol.NewSession(protocol.Config{
 		Member: m.name, Session: m.session, Lease: m.lease, TTL: m.host.ttl, Granted: m.instant(),
-		Drift: simDrift, Margin: w.margin, Round: m.host.ttl / 3, Grace: m.host.ttl / 50,
+		Drift: simDrift, Margin: w.margin, Round: m.host.ttl / 3, Grace: m.host.ttl / 50, Near: w.near,
 	})
 	m.deadline = m.s.Deadline()
-	for i, prefix := range []string{protocol.TermsOf(m.session), protocol.LeadersPrefix} {
-		m.watches[i] = watch{prefix: prefix, known: map[string]store.Revision{}, broken: true}
-	}
+	m.watches = [2]watch{newWatch(protocol.TermsOf(m.session)), {off: true}}
+	m.shown = map[string]store.Revision{}
 	w.tale.logf("%s joins with lease %d", m.name, m.lease)
 	for i := range m.wants {
 		if m.wants[i] && m.terms[i].token == 0 {
@@ -167,6 +169,11 @@ func (m *member) do(a protocol.Action) {
 		m.send(a, a.Timeout)
 	case protocol.Look:
 		m.send(a, a.Timeout)
+	case protocol.WatchSeats:
+		m.watches[1] = watch{off: true}
+		if a.On {
+			m.watches[1] = newWatch(protocol.LeadersPrefix)
+		}
 	case protocol.Trusted:
 		m.deadline = a.Until
 	case protocol.Begin:
@@ -272,6 +279,7 @@ func (w *world) handle(m *member, req request, err error) reply {
 		ev := protocol.Looked{ID: a.ID, Election: a.Election, Sent: req.sent, Err: err}
 		if err == nil {
 			ev.Listing = w.kv.list(a.Query)
+			w.mutation.show(m, ev.Listing)
 		}
 		return reply{event: ev}
 	case protocol.Commit:
@@ -303,7 +311,7 @@ func (w *world) round(m *member, a protocol.Round, req request, err error) reply
 	if req.listing {
 		ev := protocol.Listed{Round: a.ID, Sent: req.sent, Err: err}
 		if err == nil {
-			ev.Listing = w.mutation.listing(m, w.kv.list(a.Query))
+			ev.Listing = w.mutation.listing(m, a.Query, w.kv.list(a.Query))
 		}
 		return reply{event: ev}
 	}
@@ -333,6 +341,9 @@ func (m *member) answer(i int) {
 // deliver gives a member the next event of a watch.
 func (m *member) deliver(i int) bool {
 	wt := &m.watches[i]
+	if wt.off {
+		return false
+	}
 	if wt.broken {
 		wt.list(&m.w.kv)
 	}
@@ -348,6 +359,11 @@ func (m *member) deliver(i int) bool {
 	}
 	m.step(m.w.mutation.event(m, protocol.Watched{Event: ev}))
 	return true
+}
+
+// newWatch returns a watch that lists before it goes on.
+func newWatch(prefix string) watch {
+	return watch{prefix: prefix, known: map[string]store.Revision{}, broken: true}
 }
 
 // list makes the difference to what was known the queue, as store.Follow does

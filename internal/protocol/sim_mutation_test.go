@@ -18,6 +18,7 @@ type mutation struct {
 	unguardedWithdraw bool // withdrawals are not conditioned on the candidate key
 	unmarkedWithdraw  bool // and delete where a mark is due
 	unguardedTake     bool // takes are not conditioned on the seat's absence
+	witnessForEver    bool // rounds show candidates that are gone
 	tokensRestart     bool // a key that was deleted begins again at token 1
 	earlyLeases       bool // the store ends leases early
 	splitCommits      bool // the store writes later than it judges
@@ -51,11 +52,17 @@ func (mut mutation) tx(a protocol.Commit) store.Tx {
 	return tx
 }
 
-// listing is a round's as it reaches a member.
-func (mut mutation) listing(m *member, l store.Listing) store.Listing {
-	if !mut.noEvidence {
-		return l
+// show notes the candidates that a look has shown.
+func (mut mutation) show(m *member, l store.Listing) {
+	for _, e := range l.Entries {
+		if mut.witnessForEver {
+			m.shown[e.Key] = e.Modified
+		}
 	}
+}
+
+// listing is a round's as it reaches a member.
+func (mut mutation) listing(m *member, q store.Query, l store.Listing) store.Listing {
 	show := func(key string, token protocol.Token) {
 		if e := l.Entry(key); e != nil {
 			e.Modified = token
@@ -64,6 +71,16 @@ func (mut mutation) listing(m *member, l store.Listing) store.Listing {
 		believed := kv{entries: l.Entries}
 		i, _ := believed.find(key)
 		l.Entries = append(l.Entries[:i:i], append([]store.Entry{{Key: key, Modified: token, Lease: m.lease}}, l.Entries[i:]...)...)
+	}
+	if mut.witnessForEver {
+		for _, key := range q.Keys {
+			if strings.HasPrefix(key, protocol.CandidatesPrefix) {
+				show(key, m.shown[key])
+			}
+		}
+	}
+	if !mut.noEvidence {
+		return l
 	}
 	for i, t := range m.terms {
 		if t.token != 0 && !t.ended {

@@ -108,6 +108,7 @@ func makeSchedule(seed uint64, abuse bool, mut mutation) schedule {
 		elections: 1 + min(r.IntN(3), r.IntN(3)),
 		margin:    pick(r, []time.Duration{time.Millisecond, simTTL / 50, simTTL / 10}),
 		lag:       pick(r, []time.Duration{0, 0, simTTL / 10, simTTL}),
+		near:      1 + int(seed%3),
 		mutation:  mut,
 	}}
 	drift := simDrift / 2.01 // of any two, the rates differ by less than simDrift
@@ -175,6 +176,7 @@ func (s schedule) run(c *coverage, tale *tale) (found *violation) {
 	w.calm()
 	w.run(boundOf(w.setting))
 	w.mustLead()
+	w.mustWatch()
 	w.tale.end()
 	for _, m := range w.members {
 		for i := range m.wants {

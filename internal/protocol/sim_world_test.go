@@ -23,6 +23,7 @@ type setting struct {
 	members   int
 	elections int
 	margin    time.Duration
+	near      int           // so many in line watch the seats
 	lag       time.Duration // by which the store ends leases late
 	rate      float64       // of the store's clock
 	hosts     []host
@@ -152,8 +153,8 @@ func (w *world) publish(events []store.Event, expired bool) {
 				continue
 			}
 			for i := range m.watches {
-				if strings.HasPrefix(ev.Entry.Key, m.watches[i].prefix) {
-					m.watches[i].queue = append(m.watches[i].queue, ev)
+				if wt := &m.watches[i]; !wt.off && strings.HasPrefix(ev.Entry.Key, wt.prefix) {
+					wt.queue = append(wt.queue, ev)
 				}
 			}
 		}
@@ -205,7 +206,7 @@ func (w *world) takeEffect(i int) {
 			}
 			return
 		}
-		res, err := w.commit(req.by, a.Move, a.Tx)
+		res, err := w.commit(req.by, a.Move, w.mutation.tx(a))
 		w.tale.logf("late %s: %v %v", a.Move, res.Committed, err)
 		if res.Committed {
 			w.coverage.lateEffects[a.Move]++
@@ -299,6 +300,7 @@ const (
 	ruleStepDown   rule = "a term that was taken away is not held for long"
 	ruleProgress   rule = "progress after the faults"
 	ruleInLine     rule = "who waits is in line"
+	ruleWatch      rule = "the leader and the first in line watch the seat"
 	ruleNothing    rule = "nothing is left behind"
 	ruleReplayable rule = "a seed replays"
 )
@@ -415,6 +417,38 @@ func (w *world) mustLead() {
 			case !m.wants[i] && state != "" && state != protocol.Withdrawn:
 				w.fail(ruleNothing, "%s has left %s, and its candidate key says %q", m.name, election, state)
 			}
+		}
+	}
+}
+
+// mustWatch fails when the leader of an election, or the first in line, does not
+// watch its seat. It is called after rounds in which nothing has gone wrong.
+func (w *world) mustWatch() {
+	if w.abuse {
+		return // candidate keys were somebody else's to delete
+	}
+	for i, election := range w.elections {
+		var first *member
+		var best protocol.Candidate
+		var since store.Revision
+		for _, m := range w.members {
+			if m.held(i) && m.watches[1].off {
+				w.fail(ruleWatch, "%s leads %s, and does not watch its seat", m.name, election)
+			}
+			e := w.kv.get(protocol.CandidateKey(election, m.session))
+			if e == nil {
+				continue
+			}
+			c, err := protocol.DecodeCandidate(e.Value)
+			if err != nil || c.State != protocol.Waiting {
+				continue
+			}
+			if first == nil || c.Priority > best.Priority || c.Priority == best.Priority && e.Modified < since {
+				first, best, since = m, c, e.Modified
+			}
+		}
+		if first != nil && first.watches[1].off {
+			w.fail(ruleWatch, "%s is the first in line for %s, and does not watch its seat", first.name, election)
 		}
 	}
 }
