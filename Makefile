@@ -7,6 +7,11 @@ GOLANGCILINT_VERSION := v2.15.0
 staticcheck  := bin/staticcheck-$(STATICCHECK_VERSION)/staticcheck
 golangcilint := bin/golangci-lint-$(GOLANGCILINT_VERSION)/golangci-lint
 
+# Servers that tests run against. Their versions are those of the modules below
+# tools, each of which is there to build one. They are not in go.work: what a
+# server requires would choose the versions that everything else is built with.
+etcd := bin/etcd-$(shell sed -n 's|^.*go.etcd.io/etcd/server/v3 \(v[^ ]*\).*|\1|p' tools/etcd/go.mod)/etcd
+
 # "work" is every module of go.work; "./..." would be the root module alone.
 # Tests that skip a store write it to $TENURE_SKIPPED, because go test hides what
 # a package prints when it passes.
@@ -20,7 +25,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
 .PHONY: test
-test: ## test every module; needs Go alone
+test: ## test every module; needs Go alone, and skips what needs a server that is not built
 	@$(call gotest)
 
 .PHONY: race
@@ -85,3 +90,9 @@ $(staticcheck):
 
 $(golangcilint):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCILINT_VERSION)
+
+.PHONY: etcd
+etcd: $(etcd) ## build the etcd server that tests run against into ./bin
+
+$(etcd): # "go install" refuses modules with replace directives
+	cd tools/etcd && GOWORK=off $(GO) build -o $(CURDIR)/$@ go.etcd.io/etcd/server/v3

@@ -45,7 +45,7 @@ var directions = []struct {
 	{unit: "store/internal", may: []string{"store"}, tests: []string{"store/memstore"},
 		why: "what drivers share knows no driver"},
 	{unit: "store/*", may: []string{"store", "store/internal"},
-		tests: []string{"store/memstore", "store/storetest", "store/faultstore", "internal/requirestore"},
+		tests: []string{"store/memstore", "store/storetest", "store/faultstore", "internal/requirestore", "internal/etcdtest"},
 		why:   "drivers import store only: they translate, and know neither elections nor each other"},
 	{unit: "internal/protocol", may: []string{"store"}, tests: []string{"store/memstore", "store/faultstore", "tenuretest"},
 		why: "the protocol is sans I/O: events in, actions out"},
@@ -96,8 +96,8 @@ func (i imports) refusal() string {
 		return "nothing imports test/: it is made of what users must not get"
 	case to == "cmd" || strings.HasPrefix(to, "cmd/"):
 		return "nothing imports cmd/: it is the top of the house"
-	case to == "internal/requirestore" && !i.test:
-		return "only tests import internal/requirestore"
+	case (to == "internal/requirestore" || to == "internal/etcdtest") && !i.test:
+		return "only tests import " + to
 	}
 	matches := func(pattern string) bool { ok, _ := path.Match(pattern, to); return ok }
 	for _, d := range directions {
@@ -166,6 +166,8 @@ func TestImportDirectionsRefuse(t *testing.T) {
 		{imports{dir: "store/sqlitestore", foreign: true, path: rootPath + "/store/etcdstore"}, "drivers import store only"},
 		{imports{dir: "store/sqlitestore", foreign: true, path: rootPath + "/internal/requirestore"}, "only tests"},
 		{imports{dir: "store/sqlitestore", foreign: true, test: true, path: rootPath + "/internal/requirestore"}, ""},
+		{imports{dir: "store/etcdstore", foreign: true, path: rootPath + "/internal/etcdtest"}, "only tests"},
+		{imports{dir: "store/etcdstore", foreign: true, test: true, path: rootPath + "/internal/etcdtest"}, ""},
 		{imports{dir: "store/sqlitestore/internal/x", foreign: true, path: rootPath + "/store/sqlitestore"}, ""},
 		{imports{dir: ".", path: rootPath + "/store/memstore"}, "tenure -> store"},
 		{imports{dir: ".", path: rootPath + "/cluster"}, "tenure -> store"},
@@ -194,7 +196,8 @@ func TestRootModuleRequiresNothing(t *testing.T) {
 }
 
 // "go test work" leaves a module out, without a word, that is not in go.work.
-// Modules below tools build programs of others, and have no tests.
+// Modules below tools build programs of others, and have no tests; in go.work
+// they would choose the versions of what the other modules require.
 func TestEveryModuleIsInTheWorkspace(t *testing.T) {
 	modules, _ := repository(t)
 	used := words(t, "go.work")
