@@ -19,7 +19,7 @@
 //   - An entry hangs on the lease that its last Put named, or on none.
 //   - A reply that was lost is unknown: the request may have taken effect, and
 //     it may still take effect later. A driver says so by returning an error
-//     that is neither ErrConflict, ErrLeaseNotFound nor ErrInvalid.
+//     that is neither ErrConflict, ErrLeaseNotFound, ErrInvalid nor ErrDenied.
 //   - A call whose context has ended already returns the context's error and has
 //     no effect. Context errors pass unchanged. Every other error is one of the
 //     sentinels of this package joined to its cause. Secrets appear in none.
@@ -150,6 +150,10 @@ var (
 	ErrTooLarge = errors.New("store: too large")
 	// ErrInvalid: the request breaks a rule of the contract.
 	ErrInvalid = errors.New("store: invalid")
+	// ErrDenied: the store refuses this client, because of who it is or what it
+	// may do. The request had no effect. The same request may be let through
+	// later: passwords and rights change.
+	ErrDenied = errors.New("store: denied")
 	// ErrClosed: the store was closed on this side.
 	ErrClosed = errors.New("store: closed")
 )

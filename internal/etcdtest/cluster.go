@@ -140,6 +140,9 @@ func (c *Cluster) args(m *Member, peers string) []string {
 	if c.opts.ClientCerts {
 		args = append(args, "--client-cert-auth", "--trusted-ca-file="+c.Certs.CA)
 	}
+	if c.opts.Password != "" {
+		args = append(args, "--bcrypt-cost=4") // no test guesses it
+	}
 	if c.opts.TokenTTL > 0 {
 		args = append(args, fmt.Sprintf("--auth-token-ttl=%d", c.opts.TokenTTL/time.Second))
 	}

@@ -477,7 +477,7 @@ func (s *Session) resolve(ev Committed) {
 // withoutEffect reports whether an error promises that a commit has not taken
 // effect and never will. After any other error the outcome is unknown.
 func withoutEffect(err error) bool {
-	return errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrLeaseNotFound) || hopeless(err)
+	return errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrLeaseNotFound) || errors.Is(err, store.ErrDenied) || hopeless(err)
 }
 
 // hopeless reports whether trying again cannot help.
