@@ -14,6 +14,7 @@ import (
 	"github.com/tenure-go/tenure"
 	"github.com/tenure-go/tenure/store"
 	"github.com/tenure-go/tenure/store/faultstore"
+	"github.com/tenure-go/tenure/store/memstore"
 	"github.com/tenure-go/tenure/tenuretest"
 )
 
@@ -231,7 +232,7 @@ func (s *shellRun) act() {
 	case p < 57:
 		s.crashAndRejoin(m)
 	case p < 62:
-		s.a.Store().Compact(1 << 62)
+		s.a.Store().(*memstore.Store).Compact(1 << 62)
 	case p < 75:
 		s.fault(pickShell(s.r, s.observers).Link)
 		s.fault(m.Link)

@@ -13,12 +13,13 @@ import (
 	"github.com/tenure-go/tenure/store/memstore"
 )
 
-// Arena is a store in memory, the processes that use it, and the history of what
-// happens. Its methods may be called from many goroutines. Close ends all of its
+// Arena is a store, in memory unless its options say otherwise, the processes that
+// use it, and the history of what happens. Its methods may be called from many goroutines. Close ends all of its
 // goroutines.
 type Arena struct {
 	opts ArenaOptions
-	st   *memstore.Store // without faults
+	open func() store.Store // another handle, without faults
+	st   store.Store        // such a handle
 	h    *History
 	rec  *recorder
 
@@ -32,6 +33,13 @@ type Arena struct {
 
 // ArenaOptions tune an arena. The zero value is what NewArena uses.
 type ArenaOptions struct {
+	// Open, if not nil, returns another handle on the store to run over, in place
+	// of one in memory. The arena closes what it is given. The store must hold
+	// nothing that Tenure has written, see every change, and compact none of what
+	// happens; with it, the arena works in real time alone. Where others write to
+	// the store too, Check takes as long as a watch without events takes to say
+	// that it is complete.
+	Open func() store.Store
 	// Wrap, if not nil, is put around the way of each process to the store, below
 	// its faults: to break the store in ways that no fault does.
 	Wrap func(store.Store) store.Store
@@ -46,8 +54,12 @@ func NewArena() *Arena { return NewArenaWith(ArenaOptions{}) }
 // NewArenaWith returns an empty arena with the given options.
 func NewArenaWith(opts ArenaOptions) *Arena {
 	a := &Arena{opts: opts, h: NewHistory(), step: tenure.DefaultTTL / 20}
-	a.st = memstore.NewWith(memstore.Options{History: 1 << 20}) // no recording is ever cut short
-	a.rec = newRecorder(a.st.Open(), a.h)
+	if a.open = opts.Open; a.open == nil {
+		st := memstore.NewWith(memstore.Options{History: 1 << 20}) // no recording is ever cut short
+		a.open = func() store.Store { return st.Open() }
+	}
+	a.st = a.open()
+	a.rec = newRecorder(a.open(), a.h)
 	if !opts.Quiet {
 		a.rec.changed = a.Sample
 	}
@@ -59,13 +71,14 @@ func NewArenaWith(opts ArenaOptions) *Arena {
 func (a *Arena) History() *History { return a.h }
 
 // Store is the arena's store without faults: to look at it, to compact it, or to
-// interfere with what lies in it.
-func (a *Arena) Store() *memstore.Store { return a.st }
+// interfere with what lies in it. Unless the options say otherwise it is a
+// *memstore.Store, and can be looked at after Close, too.
+func (a *Arena) Store() store.Store { return a.st }
 
 // Link returns a way to the store for a process of that name, for a program that
 // makes its own Member.
 func (a *Arena) Link(name string) *Link {
-	var st store.Store = &ledger{Store: a.st.Open(), rec: a.rec}
+	var st store.Store = &ledger{Store: a.open(), rec: a.rec}
 	if a.opts.Wrap != nil {
 		st = a.opts.Wrap(st)
 	}
@@ -197,7 +210,7 @@ func (a *Arena) Close() error {
 	for _, l := range links {
 		l.heal()
 	}
-	errs := make([]error, len(nodes)+1)
+	errs := make([]error, len(nodes)+2)
 	var closing sync.WaitGroup
 	for i, n := range nodes {
 		closing.Go(func() {
@@ -218,5 +231,8 @@ func (a *Arena) Close() error {
 		_ = l.st.Close()
 	}
 	errs[len(nodes)] = a.rec.stop()
+	if a.opts.Open != nil {
+		errs[len(nodes)+1] = a.st.Close()
+	}
 	return errors.Join(errs...)
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/tenure-go/tenure"
 	"github.com/tenure-go/tenure/internal/protocol"
 	"github.com/tenure-go/tenure/store"
-	"github.com/tenure-go/tenure/store/memstore"
 )
 
 // writesPrefix is where Node.Write writes to, among the user's data.
@@ -17,7 +16,7 @@ const writesPrefix = "tenuretest/"
 
 // recorder records what the store's own history says of seats and writes.
 type recorder struct {
-	st      *memstore.Store
+	st      store.Store
 	h       *History
 	changed func() // a seat has changed hands; may be nil
 
@@ -27,13 +26,14 @@ type recorder struct {
 
 	holders map[string]Event // by seat's key
 
-	mu    sync.Mutex
-	freed map[store.Revision]bool // by a transaction; else by the end of a lease
-	seen  store.Revision
-	news  *sync.Cond // seen has risen, or done is closed
+	mu      sync.Mutex
+	freed   map[store.Revision]bool // by a transaction; else by the end of a lease
+	freeing int                     // transactions under way that free a seat
+	seen    store.Revision
+	news    *sync.Cond // any of these has changed, or done is closed
 }
 
-func newRecorder(st *memstore.Store, h *History) *recorder {
+func newRecorder(st store.Store, h *History) *recorder {
 	r := &recorder{st: st, h: h, done: make(chan struct{}), holders: map[string]Event{}, freed: map[store.Revision]bool{}}
 	r.news = sync.NewCond(&r.mu)
 	return r
@@ -46,13 +46,18 @@ func (r *recorder) start() {
 	begun := make(chan struct{})
 	go func() {
 		begin := sync.OnceFunc(func() { close(begun) })
-		for changes, err := range r.st.Watch(ctx, "", 0) {
+		first := true
+		for batch, err := range store.Follow(ctx, r.st, "", nil) {
 			begin()
+			if batch.Listed && !first {
+				err = fmt.Errorf("%w: from revision %d to %d", store.ErrCompacted, batch.Since, batch.Revision)
+			}
 			if err != nil {
 				r.ended(ctx, err)
 				return
 			}
-			r.take(changes)
+			first = false
+			r.take(batch.Changes)
 		}
 	}()
 	<-begun
@@ -121,9 +126,14 @@ func (r *recorder) write(entry *store.Entry) {
 
 const writeFormat = "%q wrote in %q with token %d"
 
+// byTransaction reports whether a transaction has freed the seat at rev. While one
+// is under way that might have, nobody knows.
 func (r *recorder) byTransaction(rev store.Revision) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for !r.freed[rev] && r.freeing > 0 {
+		r.news.Wait()
+	}
 	by := r.freed[rev]
 	delete(r.freed, rev)
 	return by
@@ -164,8 +174,8 @@ type ledger struct {
 	rec *recorder
 }
 
-// Commit holds a lock of the recorder, so that it knows of the transaction
-// before it looks at what that has changed.
+// Commit lets the recorder wait for the answer: what the transaction has changed
+// may be seen before.
 func (l *ledger) Commit(ctx context.Context, tx store.Tx) (store.Result, error) {
 	frees := false
 	for _, op := range tx.Then {
@@ -174,11 +184,20 @@ func (l *ledger) Commit(ctx context.Context, tx store.Tx) (store.Result, error) 
 	if !frees {
 		return l.Store.Commit(ctx, tx)
 	}
-	l.rec.mu.Lock()
-	defer l.rec.mu.Unlock()
+	l.rec.frees(1)
+	defer l.rec.frees(-1)
 	res, err := l.Store.Commit(ctx, tx)
 	if err == nil && res.Committed {
+		l.rec.mu.Lock()
 		l.rec.freed[res.Revision] = true
+		l.rec.mu.Unlock()
 	}
 	return res, err
+}
+
+func (r *recorder) frees(more int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.freeing += more
+	r.news.Broadcast()
 }
