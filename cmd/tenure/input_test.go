@@ -155,9 +155,9 @@ func TestBadStores(t *testing.T) {
 		store func(t *testing.T, w *world) string
 		says  []string
 	}{
-		{"unknown scheme", fixed("redis://localhost"), []string{`"redis://localhost"`, "unknown scheme", "want sqlite:..."}},
-		{"no scheme", fixed("/var/lib/tenure.db"), []string{`"/var/lib/tenure.db"`, "unknown scheme", "want sqlite:..."}},
-		{"memory", fixed("mem:"), []string{`"mem:"`, "lives in one process", "use sqlite:PATH"}},
+		{"unknown scheme", fixed("redis://localhost"), []string{`"redis://localhost"`, "unknown scheme", "want sqlite:PATH, etcd://HOST"}},
+		{"no scheme", fixed("/var/lib/tenure.db"), []string{`"/var/lib/tenure.db"`, "unknown scheme", "want sqlite:PATH"}},
+		{"memory", fixed("mem:"), []string{`"mem:"`, "lives in one process", "use sqlite:PATH", "etcd://HOST"}},
 		{"no path", fixed("sqlite:"), []string{`"sqlite:"`, "no path", "want sqlite:PATH"}},
 		{"a folder", func(_ *testing.T, w *world) string { return "sqlite:" + w.dir }, []string{"is a folder", "name a file inside it"}},
 		{"no folder", func(_ *testing.T, w *world) string { return "sqlite:" + w.path("none/tenure.db") }, []string{"folder does not exist", "make it first"}},

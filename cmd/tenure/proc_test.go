@@ -23,7 +23,6 @@ import (
 
 	"github.com/tenure-go/tenure"
 	"github.com/tenure-go/tenure/store"
-	"github.com/tenure-go/tenure/store/sqlitestore"
 )
 
 // patience is for what takes milliseconds on an idle machine.
@@ -47,7 +46,13 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, dir: dir, store: "sqlite:" + filepath.Join(dir, "tenure.db")}
+	return newWorldOver(t, dir, "sqlite:"+filepath.Join(dir, "tenure.db"))
+}
+
+// newWorldOver is a world in a folder, over a store whose URL is given.
+func newWorldOver(t testing.TB, dir, url string) *world {
+	t.Helper()
+	w := &world{t: t, dir: dir, store: url}
 	w.mark = "TENURE_TEST_WORLD=" + dir
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "TENURE_") && !strings.HasPrefix(v, "XDG_") {
@@ -123,7 +128,7 @@ func marked(mark string) []int {
 func (w *world) look(fn func(st store.Store) error) {
 	w.t.Helper()
 	ctx := context.WithoutCancel(w.t.Context())
-	st, err := sqlitestore.Open(ctx, strings.TrimPrefix(w.store, "sqlite:"), sqlitestore.Options{})
+	st, err := openStore(ctx, w.store)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -12,7 +12,17 @@ import (
 const rootHelp = `Tenure elects one leader among processes and tells everyone who it is.
 
 The store is a file of this host unless --store or TENURE_STORE says otherwise,
-so members of one host need no server and no configuration.
+so members of one host need no server and no configuration. Stores:
+
+  sqlite:PATH                        a file, for members of one host
+  etcd://[USER@]HOST,.../[PREFIX]    an etcd cluster, for members of many hosts
+  etcds://...                        the same over TLS
+
+Name all hosts of a cluster, each with its port unless that is 2379. PREFIX is that
+of all keys, "tenure/" if there is none. The password of USER is that in
+TENURE_ETCD_PASSWORD; one in the URL is refused, because URLs are shown. After
+etcds://... may follow ?cacert=FILE, the authorities to trust in place of the
+system's, and &cert=FILE&key=FILE, a certificate to show.
 
 Exit codes: 0 success, 1 failure, 2 a command line that cannot be used, 3 nobody
 leads (tenure leader). "tenure run" ends as its command did; see its help.`
@@ -40,7 +50,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.PersistentFlags().StringVar(&c.store, "store", "", "store to use: sqlite:PATH (default $TENURE_STORE, else a file under the user's state directory)")
+	root.PersistentFlags().StringVar(&c.store, "store", "", "store to use, see \"tenure --help\" (default $TENURE_STORE, else a file under the user's state directory)")
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON, one value a line")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(cmd, "%w", err)

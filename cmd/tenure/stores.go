@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/tenure-go/tenure/store"
@@ -15,8 +14,13 @@ import (
 // openers opens a store by the scheme of its URL; rest is what follows "scheme:".
 var openers = map[string]func(ctx context.Context, rest string) (store.Store, error){
 	"sqlite": openSQLite,
+	"etcd":   openEtcd(false),
+	"etcds":  openEtcd(true),
 	"mem":    refuseMemory,
 }
+
+// forms are the URLs that one may choose from.
+const forms = "sqlite:PATH, etcd://HOST,.../PREFIX or etcds://HOST,.../PREFIX"
 
 // open opens the store that the flags name.
 func (c *common) open(ctx context.Context) (store.Store, string, error) {
@@ -31,39 +35,53 @@ func (c *common) open(ctx context.Context) (store.Store, string, error) {
 // absolute is a URL that means the same in any working directory: CMD may choose
 // its own.
 func absolute(url string) string {
-	path, ok := strings.CutPrefix(url, "sqlite:")
-	if !ok || strings.HasPrefix(path, "/") {
-		return url
+	scheme, rest, _ := strings.Cut(url, ":")
+	switch scheme {
+	case "sqlite":
+		return "sqlite:" + absolutePath(rest)
+	case "etcds":
+		return "etcds:" + absoluteEtcd(rest)
+	}
+	return url
+}
+
+func absolutePath(path string) string {
+	if strings.HasPrefix(path, "/") {
+		return path
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return url // which could be opened, so that this does not happen
+		return path // which could be opened, so that this does not happen
 	}
-	return "sqlite:" + abs
+	return abs
 }
 
 func openStore(ctx context.Context, url string) (store.Store, error) {
 	scheme, rest, ok := strings.Cut(url, ":")
 	open := openers[scheme]
 	if !ok || open == nil {
-		return nil, fmt.Errorf("store %q: unknown scheme; want %s", url, schemes())
+		return nil, fmt.Errorf("store %q: unknown scheme; want %s", redacted(url), forms)
 	}
 	st, err := open(ctx, rest)
 	if err != nil {
-		return nil, fmt.Errorf("store %q: %w", url, err)
+		return nil, fmt.Errorf("store %q: %w", redacted(url), err)
 	}
 	return st, nil
 }
 
-func schemes() string {
-	var names []string
-	for name := range openers {
-		if name != "mem" {
-			names = append(names, name+":...")
-		}
+// redacted is a URL without the password that it should not have.
+func redacted(url string) string {
+	scheme, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		return url
 	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
+	// A password may hold anything, also what would end the host.
+	at := strings.LastIndexByte(rest, '@')
+	user, _, secret := strings.Cut(rest[:max(at, 0)], ":")
+	if !secret {
+		return url
+	}
+	return scheme + "://" + user + ":xxxxx" + rest[at:]
 }
 
 func openSQLite(ctx context.Context, path string) (store.Store, error) {
@@ -81,5 +99,5 @@ func openSQLite(ctx context.Context, path string) (store.Store, error) {
 }
 
 func refuseMemory(context.Context, string) (store.Store, error) {
-	return nil, errors.New("a memory store lives in one process, so no other member could ever see this one; use sqlite:PATH for members of one host")
+	return nil, errors.New("a memory store lives in one process, so no other member could ever see this one; use sqlite:PATH for members of one host, etcd://HOST,... for several")
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -130,14 +131,23 @@ func (m *Member) healthy(ctx context.Context) bool {
 }
 
 // leads reports whether the member says that it is etcd's leader.
-func (m *Member) leads(ctx context.Context) bool {
+func (m *Member) leads(ctx context.Context) bool { return m.metric(ctx, "etcd_server_is_leader") == 1 }
+
+// Watchers is how many watches the member serves.
+func (m *Member) Watchers(ctx context.Context) int {
+	return int(m.metric(ctx, "etcd_debugging_mvcc_watcher_total"))
+}
+
+// metric returns one of the member's metrics, 0 if it does not tell.
+func (m *Member) metric(ctx context.Context, name string) float64 {
 	body, err := m.get(ctx, "/metrics")
 	for in := bufio.NewScanner(bytes.NewReader(body)); err == nil && in.Scan(); {
-		if in.Text() == "etcd_server_is_leader 1" {
-			return true
+		if text, ok := strings.CutPrefix(in.Text(), name+" "); ok {
+			value, _ := strconv.ParseFloat(text, 64)
+			return value
 		}
 	}
-	return false
+	return 0
 }
 
 // tail returns the end of the member's log.
