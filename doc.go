@@ -123,6 +123,10 @@
 //	store renews, but cannot  the leader         Trust after the last read    ErrUnproven; nobody is elected
 //	be read                                                                   until it can be read
 //
+//	store refuses the member  the member         at once                      Trace.Trouble with ErrDenied of
+//	(password, rights)                                                        package store; else as out of
+//	                                                                          reach, until it is let in
+//
 //	store takes more than a   nobody             never                        no campaign is won and no seat
 //	Round to answer                                                           handed over; terms last as
 //	                                                                          above

@@ -27,6 +27,7 @@ var failures = map[string][]string{
 	"store is out of the":      {"TestAHolderThatIsCutOffStopsWithinItsBounds", "TestALeaderThatIsCutOffStepsDownBeforeAnotherIsElected", "TestHealthyFollowsTheSession"},
 	"store is away for all":    {"TestAStoreThatIsAwayForAllLeavesNobodyLeadingAndEndsNoCampaign"},
 	"store renews, but cannot": {"TestATermThatCannotBeReadIsLostAlthoughItsLeaseIsRenewed", "TestNobodyIsElectedWhileASeatThatWasLostCannotBeRead"},
+	"store refuses the member": {"TestAMemberThatTheStoreRefusesIsToldAndComesBack"},
 	"store takes more than a":  {"TestAStoreSlowerThanARoundElectsNobodyAndTermsLast"},
 	"store is away at a clean": {"TestACleanEndWhileTheStoreIsAwayIsBounded", "TestResignIsBoundedByItsContext", "TestCloseWhileTheStoreIsAway"},
 	"watch is silent":          {"TestStalledWatchesDelayATakeoverByARound", "TestTheGapAfterACleanEndIsWithinItsBound"},
@@ -144,6 +145,36 @@ func TestNobodyIsElectedWhileASeatThatWasLostCannotBeRead(t *testing.T) {
 		heal()
 		w.pass(round)
 		next.leads()
+	})
+}
+
+// A password may be changed under a member, and put right again.
+func TestAMemberThatTheStoreRefusesIsToldAndComesBack(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		var seen told
+		trace := &tenure.Trace{Trouble: func(_, request string, err error) {
+			if errors.Is(err, store.ErrDenied) {
+				seen.add("%s", request)
+			}
+		}}
+		a, err := w.tryJoin(tenure.Options{ID: "a", Trace: trace})
+		w.must(err)
+		l := a.campaign("x")
+		next := w.join("b").queue("x", 0)
+		heal := a.st.Inject(faultstore.Fault{Kind: faultstore.Fail, Err: store.ErrDenied})
+		w.pass(time.Second)
+		q := a.queue("y", 0)
+		w.lost(l, tenure.ErrSessionExpired)
+		w.pass(ttl)
+		next.leads()
+		q.waits()
+		if len(seen.all()) == 0 {
+			t.Error("nothing was told")
+		}
+		heal()
+		w.pass(ttl)
+		q.leads()
+		w.must(a.Healthy())
 	})
 }
 

@@ -36,7 +36,7 @@ type ArenaOptions struct {
 	// Open, if not nil, returns another handle on the store to run over, in place
 	// of one in memory. The arena closes what it is given. The store must hold
 	// nothing that Tenure has written, see every change, and compact none of what
-	// happens; with it, the arena works in real time alone. Where others write to
+	// happens. Over a server, the arena works in real time alone. Where others write to
 	// the store too, Check takes as long as a watch without events takes to say
 	// that it is complete.
 	Open func() store.Store

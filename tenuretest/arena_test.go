@@ -13,6 +13,7 @@ import (
 	"github.com/tenure-go/tenure"
 	"github.com/tenure-go/tenure/store"
 	"github.com/tenure-go/tenure/store/faultstore"
+	"github.com/tenure-go/tenure/store/memstore"
 	"github.com/tenure-go/tenure/tenuretest"
 )
 
@@ -264,6 +265,54 @@ func TestTheEndOfALeaseIsToldFromARelease(t *testing.T) {
 			"a the seat of x is no longer a's, at revision 3",
 			"a the seat of x is no longer a's, at revision 5: tenure: session expired",
 		}, tenuretest.SeatFreed)
+	})
+}
+
+// slow is a store whose watches are faster than its replies.
+type slow struct {
+	*memstore.Store
+	open *int // handles
+}
+
+func (s slow) Commit(ctx context.Context, tx store.Tx) (store.Result, error) {
+	defer time.Sleep(100 * time.Millisecond) // virtual
+	return s.Store.Commit(ctx, tx)
+}
+
+func (s slow) Close() error {
+	*s.open--
+	return s.Store.Close()
+}
+
+// An arena over a store of the test's own closes what it was given, and knows a
+// release although the news of it comes before the reply.
+func TestAnArenaOverAnotherStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st, open := memstore.New(), 0
+		a := tenuretest.NewArenaWith(tenuretest.ArenaOptions{Open: func() store.Store {
+			open++
+			return slow{st.Open(), &open}
+		}})
+		if err := campaign(t, join(t, a, "a")).Resign(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		campaign(t, join(t, a, "b"))
+		if err := a.Check(tenuretest.Expect{}); err != nil {
+			t.Error(err)
+		}
+		if l, err := a.Store().List(t.Context(), store.Keys("leaders/x")); err != nil || len(l.Entries) != 1 {
+			t.Errorf("the seat: %+v, %v", l, err)
+		}
+		if freed := tales(a, tenuretest.SeatFreed); len(freed) != 1 || strings.Contains(freed[0], "expired") {
+			t.Errorf("freed %q", freed)
+		}
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+		if open != 0 {
+			t.Errorf("%d handles are open", open)
+		}
 	})
 }
 

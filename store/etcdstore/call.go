@@ -23,10 +23,15 @@ func (s *Store) begin(ctx context.Context) (context.Context, context.CancelFunc,
 	if s.isClosed() {
 		return nil, nil, nil, errClosed
 	}
+	// The server is not told of the deadline: it would see it pass a moment before
+	// the caller, and its answer could be taken for one of another kind.
+	//
 	// A member that has lost the cluster says so at once, instead of after a time.
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	stop := context.AfterFunc(s.ctx, cancel)
-	return ctx, func() { stop(); cancel() }, []grpc.CallOption{
+	sent, cancel := context.WithCancel(clientv3.WithRequireLeader(context.WithoutCancel(ctx)))
+	stopCaller := context.AfterFunc(ctx, cancel)
+	stopStore := context.AfterFunc(s.ctx, cancel)
+	end := func() { stopCaller(); stopStore(); cancel() }
+	return sent, end, []grpc.CallOption{
 		grpc.WaitForReady(true),
 		grpc.MaxCallRecvMsgSize(math.MaxInt32),
 		once(cancel),
@@ -49,23 +54,33 @@ func once(cancel context.CancelFunc) grpc.CallOption {
 func do[Req, Res any](ctx context.Context, s *Store, what string,
 	f func(context.Context, Req, ...grpc.CallOption) (Res, error), req Req,
 ) (res Res, err error) {
-	bounded, unbound := s.bound(ctx)
-	defer unbound()
-	cctx, end, opts, err := s.begin(bounded)
-	if err != nil {
-		return res, err
-	}
-	defer end()
-	if res, err = f(cctx, req, opts...); err != nil {
-		return res, s.fail(ctx, err, what)
-	}
-	return res, nil
+	err = s.call(ctx, what, func(ctx context.Context, opts []grpc.CallOption) error {
+		res, err = f(ctx, req, opts...)
+		return err
+	})
+	return res, err
 }
 
-// bound gives a context a deadline if it has none.
-func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return ctx, func() {}
+// call makes a request within the time that its context gives it, or else that of
+// the store.
+func (s *Store) call(ctx context.Context, what string, f func(context.Context, []grpc.CallOption) error) error {
+	bounded := ctx
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, s.timeout)
+		defer cancel()
 	}
-	return context.WithTimeout(ctx, s.timeout)
+	sent, end, opts, err := s.begin(bounded)
+	if err != nil {
+		return err
+	}
+	defer end()
+	err = f(sent, opts)
+	switch {
+	case err == nil:
+		return nil
+	case ended(err) && bounded.Err() != nil && ctx.Err() == nil && !s.isClosed():
+		return unavailable("%s: no answer within %v", what, s.timeout)
+	}
+	return s.fail(ctx, err, what)
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/tenure-go/tenure"
 	"github.com/tenure-go/tenure/internal/etcdtest"
 	"github.com/tenure-go/tenure/store"
@@ -233,6 +235,14 @@ func TestElectionsFailOver(t *testing.T) {
 	}
 	if l.Token() >= second.Token() || second.Token() >= third.Token() {
 		t.Errorf("tokens %d, %d, %d", l.Token(), second.Token(), third.Token())
+	}
+	// Transactions of a client's own are fenced by the same seat.
+	own := p.Store().(*Store)
+	for l, current := range map[*tenure.Leadership]bool{l: false, second: false, third: true} {
+		res, err := own.client.Txn(t.Context()).If(own.Compare(l.Guard().Cond())).Then(clientv3.OpPut("outside", l.Member())).Commit()
+		if err != nil || res.Succeeded != current {
+			t.Errorf("a transaction fenced by token %d: %v, %v", l.Token(), res, err)
+		}
 	}
 	p.mustFinish(tenuretest.Expect{Progress: progress})
 }

@@ -26,8 +26,9 @@ type fake struct {
 	version string
 	answer  func(*pb.TxnRequest) (*pb.TxnResponse, error)
 
-	mu   sync.Mutex
-	txns []*pb.TxnRequest
+	mu       sync.Mutex
+	txns     []*pb.TxnRequest
+	deadline bool // the last one had one
 }
 
 // serve returns the endpoint of the fake.
@@ -60,9 +61,10 @@ func (f *fake) LeaseGrant(_ context.Context, req *pb.LeaseGrantRequest) (*pb.Lea
 	return &pb.LeaseGrantResponse{ID: 7, TTL: req.TTL}, nil
 }
 
-func (f *fake) Txn(_ context.Context, req *pb.TxnRequest) (*pb.TxnResponse, error) {
+func (f *fake) Txn(ctx context.Context, req *pb.TxnRequest) (*pb.TxnResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	_, f.deadline = ctx.Deadline()
 	f.txns = append(f.txns, req)
 	return f.answer(req)
 }
@@ -137,6 +139,25 @@ func TestACommitIsSentOnce(t *testing.T) {
 	_, err = client.Txn(ctx).Then(clientv3.OpPut("a", "")).Commit()
 	if n := len(f.sent()); n < 2 {
 		t.Errorf("the client alone: %d requests, %v", n, err)
+	}
+}
+
+// A server that knows the deadline ends the request a moment before its caller
+// does, as something that the server chose to do.
+func TestDeadlinesAreTheCallersAlone(t *testing.T) {
+	t.Parallel()
+	f := &fake{version: "3.7.3"}
+	f.answer = func(*pb.TxnRequest) (*pb.TxnResponse, error) { return &pb.TxnResponse{}, nil }
+	s := opened(t, Config{Endpoints: []string{f.serve(t)}, DialTimeout: patience})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, ctx := range []context.Context{ctx, t.Context()} {
+		if _, err := s.Commit(ctx, store.Tx{}); err != nil {
+			t.Fatal(err)
+		}
+		if f.deadline {
+			t.Error("the server was told of a deadline")
+		}
 	}
 }
 

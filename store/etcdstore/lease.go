@@ -6,6 +6,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
 
 	"github.com/tenure-go/tenure/store"
 )
@@ -32,26 +33,20 @@ func duration(seconds int64) time.Duration {
 
 // Renew implements store.Store.
 func (s *Store) Renew(ctx context.Context, id store.LeaseID) (time.Duration, error) {
-	what := fmt.Sprintf("renew lease %x", int64(id))
-	caller := ctx
-	ctx, unbound := s.bound(ctx)
-	defer unbound()
-	ctx, end, opts, err := s.begin(ctx)
-	if err != nil {
+	var res *pb.LeaseKeepAliveResponse
+	err := s.call(ctx, fmt.Sprintf("renew lease %x", int64(id)), func(ctx context.Context, opts []grpc.CallOption) error {
+		stream, err := s.leases.LeaseKeepAlive(ctx, opts...)
+		if err != nil {
+			return err
+		}
+		_ = stream.Send(&pb.LeaseKeepAliveRequest{ID: int64(id)}) // should it fail, Recv says why
+		res, err = stream.Recv()
+		return err
+	})
+	switch {
+	case err != nil:
 		return 0, err
-	}
-	defer end()
-	stream, err := s.leases.LeaseKeepAlive(ctx, opts...)
-	if err != nil {
-		return 0, s.fail(caller, err, what)
-	}
-	// Of a failed Send the reason is what Recv says.
-	_ = stream.Send(&pb.LeaseKeepAliveRequest{ID: int64(id)})
-	res, err := stream.Recv()
-	if err != nil {
-		return 0, s.fail(caller, err, what)
-	}
-	if res.GetTTL() <= 0 { // as etcd's leader says that there is none
+	case res.GetTTL() <= 0: // as etcd's leader says that there is none
 		return 0, fmt.Errorf("%w: etcd: lease %x", store.ErrLeaseNotFound, int64(id))
 	}
 	return duration(res.GetTTL()), nil

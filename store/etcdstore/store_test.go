@@ -111,7 +111,8 @@ func TestCallsEndWhileTheServerIsStopped(t *testing.T) {
 		"revoke": func(ctx context.Context) error { return s.Revoke(ctx, lease.ID) },
 	} {
 		begun := time.Now()
-		if err := f(t.Context()); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		if err := f(t.Context()); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) ||
+			!strings.Contains(err.Error(), "no answer within 300ms") {
 			t.Errorf("%s: %v", what, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -244,26 +245,32 @@ func TestFollowGoesOnWithAnotherServer(t *testing.T) {
 			}
 		}
 	}
+	for round := 1; ; round++ {
+		leader := withLeader()
+		all("at first")
+		if err := leader.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		all("while the leader is stopped")
+		var told []error
+		for range len(reports) {
+			told = append(told, <-reports)
+		}
+		if err := leader.Cont(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Await(t.Context(), c.Members...); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(fmt.Sprint(told), "no sign of life") {
+			break
+		}
+		// On a busy host etcd elects another leader now and then, and its watches go.
+		if round == 5 {
+			t.Fatalf("no watch was with the stopped server: %v", told)
+		}
+	}
 	leader := withLeader()
-	all("at first")
-	if err := leader.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	all("while the leader is stopped")
-	var told []error
-	for range len(reports) {
-		told = append(told, <-reports)
-	}
-	if !strings.Contains(fmt.Sprint(told), "no sign of life") {
-		t.Errorf("no watch was with the stopped server: %v", told)
-	}
-	if err := leader.Cont(); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Await(t.Context(), c.Members...); err != nil {
-		t.Fatal(err)
-	}
-	leader = withLeader()
 	leader.Kill()
 	all("while the leader is dead")
 	if len(reports) == 0 {
@@ -271,38 +278,39 @@ func TestFollowGoesOnWithAnotherServer(t *testing.T) {
 	}
 }
 
-// A lease outlives the leader by whose clock it lived.
+// A lease outlives the leaders by whose clocks it lived.
 func TestLeasesOutliveTheLeader(t *testing.T) {
 	t.Parallel()
 	opts := etcdtest.Options{Members: 3}
 	c := newCluster(t, opts)
 	s := opened(t, configOf(t, c, opts))
-	const ttl = 5 * time.Second
-	sent := time.Now()
+	const ttl = 4 * time.Second
 	lease, err := s.Grant(t.Context(), ttl)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rev := put(t, s, "a", "1", lease.ID)
+	var sent time.Time
+	renew := func() {
+		t.Helper()
+		eventually(t, "a renewal", func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			sent = time.Now()
+			_, err := s.Renew(ctx, lease.ID)
+			if errors.Is(err, store.ErrLeaseNotFound) {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
+	}
 	for range 2 {
 		leader, err := c.Leader(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		leader.Kill()
-		eventually(t, "a renewal", func() bool {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			now := time.Now()
-			_, err := s.Renew(ctx, lease.ID)
-			if errors.Is(err, store.ErrLeaseNotFound) {
-				t.Fatalf("the lease ended %v after it was renewed", time.Since(sent))
-			}
-			if err == nil {
-				sent = now
-			}
-			return err == nil
-		})
+		renew()
 		if err := leader.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -310,8 +318,9 @@ func TestLeasesOutliveTheLeader(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := watch(t, s, "", rev)
-	ch := w.event(t)
+	time.Sleep(ttl / 2) // a new leader gives the full TTL; so that the renewal counts
+	renew()
+	ch := watch(t, s, "", rev).event(t)
 	if lived := time.Since(sent); !ch.Events[0].Deleted || lived < ttl {
 		t.Errorf("%v after the last renewal: %+v", lived, ch)
 	}
