@@ -59,6 +59,10 @@ model: ## the protocol in the model checker spin, and what it finds with each ru
 measure: ## times and idle cost of the command, in real processes; for a quiet machine
 	$(GO) test -count=1 -v -timeout 20m -run '^TestMeasure$$' ./cmd/tenure -measure
 
+.PHONY: compare
+compare: $(etcd) ## beside the packages of others over a real etcd; for a quiet machine
+	cd test/bench && GOWORK=off $(GO) run . -draw ../../docs/pictures
+
 .PHONY: build
 build: ## build the command, as ./tenure
 	$(GO) build -o tenure ./cmd/tenure

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// handOverTTL makes the renewals of a thousand sessions a background that a
+	// small machine bears.
+	handOverTTL = 30 * time.Second
+	work        = 5 * time.Millisecond  // how long a leader's work takes to end
+	rest        = 30 * time.Millisecond // for who has stepped down to be in line again
+	block       = 10                    // hand-overs of one contender before it is another's turn
+)
+
+// handOvers measures hand-overs at all sizes, the contenders in turns.
+func (b *bench) handOvers(ctx context.Context, draw string) error {
+	t := newTable("Hand-over: from the end of the leader's work to the next leader's",
+		"candidates", "what", "n", "p50", "p90", "p99", "p50 / floor", "p99 / concurrency's")
+	var chart []curve
+	for _, n := range b.sizes {
+		results, err := b.handOversOf(ctx, n)
+		if err != nil {
+			return fmt.Errorf("%d candidates: %w", n, err)
+		}
+		event, peer := results[0], results[len(results)-1]
+		for i, r := range results {
+			t.row(n, r.what, len(r.times), r.p(50), r.p(90), r.p(99), ratio(r.p(50), event.p(50)), ratio(r.p(99), peer.p(99)))
+			if len(chart) <= i {
+				chart = append(chart, curve{name: r.what})
+			}
+			chart[i].points = append(chart[i].points, point{n, r.p(50), r.p(99)})
+		}
+	}
+	t.print()
+	if draw == "" {
+		return nil
+	}
+	return drawCurves(draw, "hand-over-etcd", "hand-over over etcd", "candidates", chart)
+}
+
+func (b *bench) handOversOf(ctx context.Context, n int) (_ []*sample, err error) {
+	f, err := newFloor(ctx, b.endpoints, b.election())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.close()) }()
+	event, commit := &sample{what: "floor: put to event"}, &sample{what: "floor: put alone"}
+	samples := []*sample{event, commit}
+	turns := []func(context.Context) error{func(ctx context.Context) error {
+		for range block {
+			e, c, err := f.put(ctx)
+			if err != nil {
+				return err
+			}
+			event.add(e)
+			commit.add(c)
+			drain(ctx, rest)
+		}
+		return nil
+	}}
+	for _, c := range []contender{
+		ourselves{b.endpoints, handOverTTL, work, nil},
+		ourselves{b.endpoints, handOverTTL, 0, nil},
+		concurrencyPackage{b.endpoints, handOverTTL, work, nil},
+	} {
+		fld, err := c.enrol(ctx, b.election(), n)
+		if err != nil {
+			return nil, fmt.Errorf("%v: %w", c, err)
+		}
+		defer func() { err = errors.Join(err, fld.close()) }()
+		s := &sample{what: c.String()}
+		samples = append(samples, s)
+		turns = append(turns, func(ctx context.Context) error {
+			for range block {
+				drain(ctx, rest)
+				took, err := fld.handOver(ctx)
+				if err != nil {
+					return fmt.Errorf("%v: %w", c, err)
+				}
+				s.add(took)
+			}
+			return nil
+		})
+	}
+	for done := 0; done < b.plan.handOvers; done += block {
+		for _, turn := range turns {
+			if err := turn(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return samples, nil
+}

@@ -1,0 +1,97 @@
+// Command bench measures Tenure beside etcd's own election package, and client-go's
+// where that is fair, on one etcd cluster of three members that it starts, in
+// turns. It prints tables and can draw them.
+//
+//	make etcd && cd test/bench && go run . [-short] [-draw DIR]
+//
+// Times depend on the machine and on what else it does. What counts is how they
+// compare within one run.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"time"
+
+	"github.com/tenure-go/tenure/internal/etcdtest"
+)
+
+// plan is how much is measured.
+type plan struct {
+	sizes     []int // candidates of an election
+	handOvers int   // of each size and contender
+	failOvers int
+	shared    int           // elections on shared sessions
+	busy      time.Duration // for how long they are handed over
+	idle      time.Duration
+	many      int // elections for the memory
+}
+
+var (
+	full  = plan{[]int{2, 10, 100, 1000}, 200, 10, 1000, 10 * time.Second, time.Minute, 10_000}
+	short = plan{[]int{2, 10}, 20, 1, 20, time.Second, 3 * time.Second, 100}
+)
+
+func main() {
+	brief := flag.Bool("short", false, "a little of everything, to see that it works")
+	draw := flag.String("draw", "", "a folder for pictures")
+	only := flag.String("only", "", "one part: handover, failover, throughput, cost or memory")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	p := full
+	if *brief {
+		p = short
+	}
+	if err := run(ctx, p, *only, *draw); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, p plan, only, draw string) (err error) {
+	cluster, err := etcdtest.Start(ctx, etcdtest.Options{Members: 3})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cluster.Close()) }()
+	fmt.Printf("%s, %s/%s, %d cores, %s; etcd: 3 members on this host, without fsync\n",
+		time.Now().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	b := &bench{plan: p, endpoints: cluster.Endpoints()}
+	for _, part := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"handover", func(ctx context.Context) error { return b.handOvers(ctx, draw) }},
+		{"failover", b.failOvers},
+		{"throughput", b.throughput},
+		{"cost", b.cost},
+		{"memory", b.memory},
+	} {
+		if only != "" && only != part.name {
+			continue
+		}
+		if err := part.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	return nil
+}
+
+// bench is what all parts need.
+type bench struct {
+	plan
+	endpoints []string
+	elections int
+}
+
+// election returns a name that no other part uses.
+func (b *bench) election() string {
+	b.elections++
+	return fmt.Sprintf("e%d", b.elections)
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/tenure-go/tenure"
+	"github.com/tenure-go/tenure/store"
+	"github.com/tenure-go/tenure/store/etcdstore"
+)
+
+type ourselves struct {
+	endpoints []string
+	ttl       time.Duration
+	drain     time.Duration
+	options   []grpc.DialOption
+}
+
+func (o ourselves) String() string {
+	if o.drain == 0 {
+		return "Tenure, work ends at once"
+	}
+	return "Tenure"
+}
+
+type tenureField struct {
+	*line
+	cancel  context.CancelFunc
+	loops   sync.WaitGroup
+	stores  []*etcdstore.Store // of which each candidate uses one
+	closers []func() error
+}
+
+func (o ourselves) enrol(ctx context.Context, election string, n int) (_ field, err error) {
+	f := &tenureField{line: newLine(n)}
+	life, cancel := context.WithCancel(context.Background())
+	f.cancel = cancel
+	defer func() {
+		if err != nil {
+			_ = f.close()
+		}
+	}()
+	if f.stores, err = openStores(ctx, o.endpoints, n, &f.closers, o.options...); err != nil {
+		return nil, err
+	}
+	for i := range n {
+		m, err := tenure.Join(ctx, f.stores[i%len(f.stores)], tenure.Options{ID: fmt.Sprint(election, "-", i), TTL: o.ttl})
+		if err != nil {
+			return nil, err
+		}
+		f.closers = append(f.closers, m.Close)
+		f.loops.Go(func() { f.fail(life, f.campaign(life, m, election, i, o.drain)) })
+		if i == 0 {
+			if _, err := f.next(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return f, awaitLine(ctx, func(ctx context.Context) (int, error) {
+		s, err := tenure.NewView(f.stores[0], election).Status(ctx)
+		return len(s.Candidates), err
+	}, n)
+}
+
+// campaign leads, steps down when it is told to, and comes back.
+func (f *tenureField) campaign(life context.Context, m *tenure.Member, election string, who int, d time.Duration) error {
+	for life.Err() == nil {
+		ctx, cancel := context.WithCancel(life)
+		var ended chan time.Time
+		err := m.Lead(ctx, election, func(term context.Context, _ tenure.Term) (err error) {
+			if ended, err = f.hold(term, who); err != nil {
+				return err
+			}
+			cancel()
+			<-term.Done()
+			drain(life, d)
+			ended <- time.Now()
+			return nil
+		}, tenure.LeadOptions{})
+		cancel()
+		if errors.Is(err, store.ErrClosed) {
+			return nil // crashed
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *tenureField) crash(ctx context.Context) (time.Duration, error) {
+	crashed := time.Now()
+	if err := f.stores[f.leader%len(f.stores)].Close(); err != nil {
+		return 0, err
+	}
+	return f.replaced(ctx, crashed)
+}
+
+func (f *tenureField) close() error {
+	f.cancel()
+	f.loops.Wait()
+	return closeAll(f.closers)
+}
+
+// openStores opens as many stores as so many candidates share, on the same kind of
+// client as the others.
+func openStores(ctx context.Context, endpoints []string, n int, closers *[]func() error, opts ...grpc.DialOption) ([]*etcdstore.Store, error) {
+	clients, err := openClients(endpoints, n, closers, opts...)
+	if err != nil {
+		return nil, err
+	}
+	var stores []*etcdstore.Store
+	for _, c := range clients {
+		st, err := etcdstore.New(ctx, c, "")
+		if err != nil {
+			return nil, err
+		}
+		*closers = append(*closers, st.Close) // a second time does nothing
+		stores = append(stores, st)
+	}
+	return stores, nil
+}
+
+// connections is over how many connections so many candidates reach the store:
+// each has its own, up to ten.
+func connections(n int) int { return min(n, 10) }
+
+// pinned puts another endpoint first for each connection.
+func pinned(endpoints []string, i int) []string {
+	return endpoints[i%len(endpoints) : i%len(endpoints)+1]
+}
+
+// awaitLine waits until so many candidates are there.
+func awaitLine(ctx context.Context, count func(context.Context) (int, error), want int) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		n, err := count(ctx)
+		if err != nil || n >= want {
+			return err
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d candidates are in line: %w", n, want, ctx.Err())
+		}
+	}
+}
