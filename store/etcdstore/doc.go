@@ -62,9 +62,9 @@
 //
 // A user needs read and write on the keys under Config.Prefix, and nothing else.
 // With a user and password every watch and every renewal logs in anew, because
-// etcd checks a stream once, when it begins, and tokens end (--auth-token-ttl):
-// a login costs a server some 50 ms of processor time. Client certificates
-// do not.
+// etcd checks a stream once, when it begins, and tokens end (--auth-token-ttl).
+// A login is made to cost a server time (--bcrypt-cost). Client certificates cost
+// none.
 //
 // # Limits
 //
