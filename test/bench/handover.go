@@ -48,20 +48,33 @@ func (b *bench) handOversOf(ctx context.Context, n int) (_ []*sample, err error)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.close()) }()
-	event, commit := &sample{what: "floor: put to event"}, &sample{what: "floor: put alone"}
-	samples := []*sample{event, commit}
-	turns := []func(context.Context) error{func(ctx context.Context) error {
-		for range block {
-			e, c, err := f.put(ctx)
-			if err != nil {
-				return err
+	put, alone, txn := &sample{what: "floor: put to event"}, &sample{what: "a put alone"}, &sample{what: "a hand-over's transaction to event"}
+	samples := []*sample{put, alone, txn}
+	turns := []func(context.Context) error{
+		func(ctx context.Context) error {
+			for range block {
+				drain(ctx, rest)
+				event, call, err := f.put(ctx)
+				if err != nil {
+					return err
+				}
+				put.add(event)
+				alone.add(call)
 			}
-			event.add(e)
-			commit.add(c)
-			drain(ctx, rest)
-		}
-		return nil
-	}}
+			return nil
+		},
+		func(ctx context.Context) error {
+			for range block {
+				drain(ctx, rest)
+				event, _, err := f.txn(ctx)
+				if err != nil {
+					return err
+				}
+				txn.add(event)
+			}
+			return nil
+		},
+	}
 	for _, c := range []contender{
 		ourselves{b.endpoints, handOverTTL, work, nil},
 		ourselves{b.endpoints, handOverTTL, 0, nil},
