@@ -194,8 +194,8 @@ func (s *Session) proved(e *election, ev Proof) {
 // seatSeen takes the state of the seat as of a revision; nil: there is none.
 func (s *Session) seatSeen(now Instant, e *election, entry *store.Entry, rev store.Revision) {
 	if e.phase != outside {
-		if e.phase == leading && rev > e.token && (entry == nil || entry.Modified != e.token) {
-			s.end(e, ErrDispossessed, false)
+		if rev > e.token && (entry == nil || entry.Modified != e.token) {
+			s.missing(e, entry, rev)
 		}
 		return
 	}
@@ -213,6 +213,16 @@ func (s *Session) seatSeen(now Instant, e *election, entry *store.Entry, rev sto
 		e.seat.holder, e.seat.rev = others, rev
 		e.due = 0
 		s.advance(now, e)
+	}
+}
+
+// missing: during a term or its drain, the seat is not at its token.
+func (s *Session) missing(e *election, entry *store.Entry, rev store.Revision) {
+	switch {
+	case e.phase == leading:
+		s.end(e, ErrDispossessed, false)
+	case rev > e.seat.rev && (entry == nil || entry.Modified != e.seat.token):
+		e.known = false // draining: to pass it on takes another look
 	}
 }
 

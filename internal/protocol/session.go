@@ -323,25 +323,39 @@ func (s *Session) listed(now Instant, ev Listed) {
 // settle applies to one election what a round showed.
 func (s *Session) settle(now Instant, e *election, at proof, round uint64, l *store.Listing) {
 	mirrored := e.mirroredAt == at.rev
-	switch {
-	case e.phase != outside:
-		if at.rev < e.token || !e.askedIn(round) {
-			return // read before the term began, or without its seat
-		}
-		seat := l.Entry(SeatKey(e.name))
-		if mirrored && e.mirrored == e.token && seat != nil && seat.Modified == e.token {
-			s.extend(e, at.sent)
-		} else if e.phase == leading {
-			s.end(e, ErrDispossessed, false)
-		}
-	case mirrored && !e.void(e.mirrored):
+	if e.phase == outside {
+		s.settleOutside(now, e, at, round, mirrored, l)
+		return
+	}
+	if at.rev < e.token || !e.askedIn(round) {
+		return // read before the term began, or without its seat
+	}
+	seat := l.Entry(SeatKey(e.name))
+	if mirrored && e.mirrored == e.token && seat != nil && seat.Modified == e.token {
+		s.extend(e, at.sent)
+	} else {
+		s.missing(e, seat, at.rev)
+	}
+}
+
+// settleOutside is settle for an election outside a term. A mirror alone is no
+// offer: somebody else may have taken its seat away.
+func (s *Session) settleOutside(now Instant, e *election, at proof, round uint64, mirrored bool, l *store.Listing) {
+	seat := l.Entry(SeatKey(e.name)) // none, too, if the round has not asked for it
+	if mirrored && seat != nil && seat.Modified == e.mirrored && !e.void(e.mirrored) {
 		s.sighted(now, e, e.mirrored, at)
-	case mirrored && e.seat.holder != ours:
-		e.known = false // a seat of ours that nobody here knows of, or what is left of one
-		s.advance(now, e)
-	case e.askedIn(round):
-		s.seatSeen(now, e, l.Entry(SeatKey(e.name)), at.rev)
+		return
+	}
+	unknown := mirrored && e.seat.holder != ours // a seat of ours that nobody here knows of, or what is left of one
+	if unknown {
+		e.known = false
+	}
+	if e.askedIn(round) {
+		s.seatSeen(now, e, seat, at.rev)
 		s.lineSeen(now, e, round, l)
+	}
+	if unknown {
+		s.advance(now, e)
 	}
 }
 

@@ -32,6 +32,7 @@ type member struct {
 	replies  []reply   // on their way back
 	watches  [2]watch
 	shown    map[string]store.Revision // candidates, for a mutation
+	gone     []store.Revision          // by election: as of when the session has read that the seat is not its own
 
 	terms    []term // by election
 	wants    []bool
@@ -49,7 +50,8 @@ type request struct {
 
 type reply struct {
 	event protocol.Event
-	then  *request // what the shell sends next
+	query store.Query // of a listing
+	then  *request    // what the shell sends next
 }
 
 // What a user sends under a term's guard.
@@ -123,6 +125,7 @@ func (m *member) join() {
 	m.deadline = m.s.Deadline()
 	m.watches = [2]watch{newWatch(protocol.TermsOf(m.session)), {off: true}}
 	m.shown = map[string]store.Revision{}
+	m.gone = make([]store.Revision, len(w.elections))
 	w.tale.logf("%s joins with lease %d", m.name, m.lease)
 	for i := range m.wants {
 		if m.wants[i] && m.terms[i].token == 0 {
@@ -281,7 +284,7 @@ func (w *world) handle(m *member, req request, err error) reply {
 			ev.Listing = w.kv.list(a.Query)
 			w.mutation.show(m, ev.Listing)
 		}
-		return reply{event: ev}
+		return reply{event: ev, query: a.Query}
 	case protocol.Commit:
 		ev := protocol.Committed{ID: a.ID, Election: a.Election, Sent: req.sent, Err: err}
 		if err == nil {
@@ -313,7 +316,7 @@ func (w *world) round(m *member, a protocol.Round, req request, err error) reply
 		if err == nil {
 			ev.Listing = w.mutation.listing(m, a.Query, w.kv.list(a.Query))
 		}
-		return reply{event: ev}
+		return reply{event: ev, query: a.Query}
 	}
 	if err == nil {
 		err = w.renew(req.lease)
@@ -334,8 +337,32 @@ func (m *member) answer(i int) {
 		r.then.sent = m.instant()
 		m.requests = append(m.requests, *r.then)
 	}
+	m.reads(r)
 	m.step(m.w.mutation.event(m, r.event))
 	m.w.mutation.after(m, r.event)
+}
+
+// reads notes which seats a listing shows to be gone.
+func (m *member) reads(r reply) {
+	var l store.Listing
+	switch ev := r.event.(type) {
+	case protocol.Looked:
+		l = ev.Listing
+	case protocol.Listed:
+		l = ev.Listing
+	}
+	for i, key := range m.w.seats {
+		if !slices.Contains(r.query.Keys, key) {
+			continue
+		}
+		var seat protocol.Seat
+		if e := l.Entry(key); e != nil {
+			seat, _ = protocol.DecodeSeat(e.Value) // if not, it is not ours
+		}
+		if seat.Session != m.session {
+			m.gone[i] = max(m.gone[i], l.Revision)
+		}
+	}
 }
 
 // deliver gives a member the next event of a watch.

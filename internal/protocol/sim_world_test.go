@@ -293,6 +293,7 @@ type rule string
 const (
 	ruleOneHolder  rule = "one holder"
 	ruleHeld       rule = "who holds has the seat"
+	ruleGone       rule = "no term begins that was read to be gone"
 	ruleTokens     rule = "tokens rise"
 	ruleTerms      rule = "a term begins once and ends once, with a cause"
 	ruleWrites     rule = "no write of an older token after a newer one"
@@ -376,6 +377,9 @@ func (w *world) judgeBegin(m *member, i int, token protocol.Token) {
 	election := w.elections[i]
 	if t := m.terms[i]; t.token != 0 {
 		w.fail(ruleTerms, "%s begins %s at %d, and its term %d has not drained", m.name, election, token, t.token)
+	}
+	if token <= m.gone[i] {
+		w.fail(ruleGone, "%s begins %s at %d, and has read at %d that the seat is not its own", m.name, election, token, m.gone[i])
 	}
 	if w.abuse {
 		return // a member may learn late that its seat was taken away before it began
