@@ -18,8 +18,10 @@ import (
 //     the store ends a lease whose time has passed (and the whole TTL again where
 //     it restarts leases after a failover of its own), then one watch event, one
 //     read and one commit;
-//   - after a clean end: one read, which is over by then if the function took as
-//     long to drain, one commit and one watch event.
+//   - after a clean end: one commit and one watch event. Before them one read,
+//     which is over by then if the function took as long to drain, where nobody
+//     was known to wait, or where the member leads more than 8 elections: of so
+//     many it watches the candidates.
 //
 // Where a Round stands in for the watch event, it is one renewal and one read.
 type Bounds struct {

@@ -262,9 +262,9 @@ func TestTheRequestsThatATakeOverWaitsFor(t *testing.T) {
 			drains   time.Duration // of the function; negative: a crash
 			requests int
 		}{
-			"one read and one commit after a crash":                       {-1, 2},
-			"one read and one commit after a function that returned":      {0, 2},
-			"one commit after a function that drained for a read or more": {took, 1},
+			"one read and one commit after a crash":     {-1, 2},
+			"one commit after a function that returned": {0, 1},
+			"one commit after a function that drained":  {took, 1},
 		} {
 			a, b := w.join(), w.join()
 			slow := faultstore.Fault{Kind: faultstore.Delay, Delay: took, Ops: faultstore.OpCommit | faultstore.OpList}

@@ -193,6 +193,32 @@ func TestOnlyTheFirstInLineWatchTheSeats(t *testing.T) {
 	})
 }
 
+// Of the first elections that a member leads it watches the line, and needs no read
+// to hand them over; of those beyond it does. Whoever has the highest priority by then
+// is handed the seat.
+func TestALeaderKnowsItsLine(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		const watched = 8
+		a, b, c := w.join("a"), w.join("b"), w.join("c")
+		var held []*tenure.Leadership
+		for i := range watched + 1 {
+			held = append(held, a.campaign(fmt.Sprint("x", i)))
+		}
+		for i, l := range held {
+			b.queue(l.Election(), 0)
+			w.pass(time.Millisecond)
+			next := c.queue(l.Election(), 1)
+			w.pass(time.Millisecond)
+			before := a.st.Calls().List
+			w.must(l.Resign(t.Context()))
+			next.leads()
+			if reads, want := a.st.Calls().List-before, i/watched; reads != want {
+				t.Errorf("hand-over %d took %d reads, want %d", i, reads, want)
+			}
+		}
+	})
+}
+
 func calls(nodes []*node) (sum faultstore.Calls) {
 	for _, n := range nodes {
 		c := n.st.Calls()

@@ -24,11 +24,10 @@
 //     LeadOptions.ReleaseOverrun is the other choice. On a forced end the
 //     context is cancelled before the store can elect another, but nobody waits
 //     for the function.
-//  4. Take-over is prompt. After a clean end: one commit and one watch event, and
-//     a read before them unless the function drained for as long. After a crash:
-//     the TTL, the store's lag in ending the lease, one read and one commit. A
-//     wake-up that was lost heals within a third of the TTL. Options.Bounds has
-//     the numbers.
+//  4. Take-over is prompt. After a clean end: one commit and one watch event.
+//     After a crash: the TTL, the store's lag in ending the lease, one read and
+//     one commit. A wake-up that was lost heals within a third of the TTL.
+//     Options.Bounds has the numbers, and says when a clean end takes a read.
 //  5. Nothing is silent. Every term ends once, with a cause that errors.Is can
 //     test. Observers get the present state first, then every transition in the
 //     order of tokens; what could not be learnt is one Gap.

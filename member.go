@@ -20,7 +20,7 @@ const (
 
 // Member is a process that may lead: an identity and a session, which it keeps
 // alive and remakes when it is lost. Any number of elections share the session,
-// its one renewal loop and its two watches. All methods may be called from many
+// its one renewal loop and its few watches. All methods may be called from many
 // goroutines.
 type Member struct {
 	st       store.Store

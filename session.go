@@ -31,6 +31,7 @@ type session struct {
 	terms   map[string]*Leadership
 	rounds  map[uint64]time.Time // under way, since when
 	unwatch func()               // ends the watch of the seats
+	lines   map[string]func()    // ends the watch of a line
 
 	ctx    context.Context // of all requests and watches
 	cancel context.CancelFunc
@@ -52,6 +53,7 @@ func newSession(m *Member, lease store.Lease, c clock, sent protocol.Instant) *s
 		inbox:  newInbox[protocol.Event](),
 		terms:  map[string]*Leadership{},
 		rounds: map[uint64]time.Time{},
+		lines:  map[string]func(){},
 		stop:   make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -119,20 +121,41 @@ func (s *session) watchSeats(on bool) {
 	s.wg.Go(func() { s.watch(ctx, protocol.LeadersPrefix) })
 }
 
+func (s *session) watchLine(a protocol.WatchLine) {
+	if !a.On {
+		s.lines[a.Election]()
+		delete(s.lines, a.Election)
+		return
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.lines[a.Election] = cancel
+	s.wg.Go(func() {
+		s.follow(ctx, protocol.CandidatesOf(a.Election), func(b store.Batch) {
+			s.inbox.put(protocol.Lined{Election: a.Election, Token: a.Token, Batch: b})
+		})
+	})
+}
+
 func (s *session) watch(ctx context.Context, prefix string) {
+	s.follow(ctx, prefix, func(b store.Batch) {
+		for _, ev := range b.Events {
+			s.inbox.put(protocol.Watched{Event: ev})
+		}
+	})
+}
+
+func (s *session) follow(ctx context.Context, prefix string, each func(store.Batch)) {
 	report := func(err error) {
 		s.m.trouble("", "watch", err)
 	}
 	for batch, err := range store.Follow(ctx, s.m.st, prefix, report) {
 		if err != nil {
 			if ctx.Err() == nil {
-				report(err) // rounds carry on without the watch
+				report(err) // rounds and looks carry on without the watch
 			}
 			return
 		}
-		for _, ev := range batch.Events {
-			s.inbox.put(protocol.Watched{Event: ev})
-		}
+		each(batch)
 	}
 }
 
@@ -148,6 +171,8 @@ func (s *session) do(action protocol.Action) {
 		s.request(func() { s.look(a) })
 	case protocol.WatchSeats:
 		s.watchSeats(a.On)
+	case protocol.WatchLine:
+		s.watchLine(a)
 	case protocol.Trusted:
 		s.trust.set(a.Until)
 	case protocol.RoundDone:

@@ -31,7 +31,9 @@
 // Of the line, a session knows whether it is among the first (Config.Near). They,
 // and the holder, have the seats watched; whoever is farther back asks in each
 // round after a witness half-way to the head, and looks again when he is gone.
-// That is about promptness alone: all that a watch tells, a round tells later.
+// The holder of a few elections follows their queues, too (WatchLine), so that it
+// can pass them on without a look. All of that is about promptness alone: what a
+// watch tells, a round or a look tells later.
 //
 // # What it does
 //

@@ -48,15 +48,17 @@ type election struct {
 		rev      store.Revision // last known Modified; zero while there is no key
 		priority int
 	}
-	queue    []rival // waiting candidates of others, first in line first
-	far      bool    // our place in line, if any, is not among the first
-	witness  witness // while we are far
-	proof    proof   // of the last look or enrolment
-	lookedAt int64   // Mono
+	queue    []rival        // waiting candidates of others, first in line first
+	lined    bool           // while we have the seat, the line is watched
+	line     store.Revision // as of which the watch, or a later look, has shown it
+	far      bool           // our place in line, if any, is not among the first
+	witness  witness        // while we are far
+	proof    proof          // of the last look or enrolment
+	lookedAt int64          // Mono
 
 	// Of the last round: its own term as mirrored under the session.
 	mirrored, mirroredAt store.Revision
-	askedFrom            uint64 // the first of the rounds that all asked for its seat; 0: the last did not
+	askedFrom            uint64 // the first round that asked for its seat; 0: none has
 
 	// The term.
 	token Token
@@ -143,6 +145,7 @@ func (s *Session) resign(now Instant, e *election, cause error) {
 
 func (s *Session) drained(now Instant, e *election, again bool) {
 	e.phase, e.wanted, e.due = outside, again, 0
+	s.unwatchLine(e)
 	if !e.clean {
 		e.known = false
 	}
@@ -163,6 +166,7 @@ func (s *Session) begin(now Instant, e *election) {
 	e.phase, e.token, e.until, e.clean, e.failures = leading, e.seat.token, until, false, 0
 	e.queue = nil
 	s.setFar(e, false)
+	s.watchLine(e)
 	s.lapse = earlier(s.lapse, until)
 	s.do(Begin{Election: e.name, Token: e.token, Until: until})
 }
@@ -177,7 +181,10 @@ func (s *Session) extend(e *election, sent Instant) {
 }
 
 func (s *Session) end(e *election, cause error, clean bool) {
-	e.phase, e.ended, e.clean, e.known = draining, max(e.ended, e.token), clean, false
+	e.phase, e.ended, e.clean = draining, max(e.ended, e.token), clean
+	// Who watches the line knows to whom the seat will go. That nobody waits may
+	// have changed since: a look.
+	e.known = clean && e.lined && len(e.queue) > 0
 	s.do(End{Election: e.name, Token: e.token, Cause: cause})
 }
 
@@ -282,7 +289,10 @@ func (s *Session) looked(now Instant, e *election, ev Looked) {
 	}
 	at := proof{ev.Sent, l.Revision}
 	e.proof, e.lookedAt = at, now.Mono
-	s.readCandidates(e, l)
+	if !e.lined || l.Revision >= e.line {
+		s.readCandidates(e, l)
+		e.line = l.Revision
+	}
 	if e.phase == outside && e.wanted {
 		s.place(e)
 	}
@@ -320,15 +330,24 @@ func (s *Session) readCandidates(e *election, l *store.Listing) {
 		if entry.Key == SeatKey(e.name) {
 			continue
 		}
-		record, err := DecodeCandidate(entry.Value)
 		if entry.Key == own {
+			record, _ := DecodeCandidate(entry.Value) // if not, it says nothing
 			e.cand.rev, e.cand.state, e.cand.priority = entry.Modified, record.State, record.Priority
 			continue
 		}
-		if err == nil && record.State == Waiting {
-			e.queue = append(e.queue, rival{entry.Key, entry.Modified, entry.Lease, record})
-		}
+		e.enqueue(entry)
 	}
+	e.sortQueue()
+}
+
+// enqueue takes a candidate into the queue, if it waits.
+func (e *election) enqueue(entry store.Entry) {
+	if record, err := DecodeCandidate(entry.Value); err == nil && record.State == Waiting {
+		e.queue = append(e.queue, rival{entry.Key, entry.Modified, entry.Lease, record})
+	}
+}
+
+func (e *election) sortQueue() {
 	slices.SortFunc(e.queue, func(a, b rival) int {
 		return cmp.Or(cmp.Compare(b.record.Priority, a.record.Priority), cmp.Compare(a.modified, b.modified))
 	})
@@ -348,6 +367,46 @@ func (e *election) ahead() int {
 }
 
 // The line.
+
+// watchLine begins to follow the line for a term, so that the seat can be passed on
+// at its end without a look first.
+func (s *Session) watchLine(e *election) {
+	e.line = 0
+	if s.lines < maxLines {
+		s.lines++
+		e.lined = true
+		s.do(WatchLine{Election: e.name, Token: e.token, On: true})
+	}
+}
+
+func (s *Session) unwatchLine(e *election) {
+	e.line = 0 // the queue stays as it is, for what follows
+	if e.lined {
+		s.lines--
+		e.lined = false
+		s.do(WatchLine{Election: e.name, Token: e.token})
+	}
+}
+
+// lined takes what the watch of the line has shown. What is newer by a look stays.
+func (s *Session) lined(e *election, ev Lined) {
+	if !e.lined || e.token != ev.Token {
+		return
+	}
+	own := CandidateKey(e.name, s.cfg.Session)
+	for _, change := range ev.Batch.Events {
+		entry := change.Entry
+		if entry.Modified <= e.line || entry.Key == own {
+			continue
+		}
+		e.queue = slices.DeleteFunc(e.queue, func(r rival) bool { return r.key == entry.Key })
+		if !change.Deleted {
+			e.enqueue(entry)
+		}
+	}
+	e.line = max(e.line, ev.Batch.Revision)
+	e.sortQueue()
+}
 
 // place notes whether we are among the first in line. They watch the seats; the
 // others have somebody to ask after in each round. Were a thousand candidates to
@@ -436,6 +495,9 @@ func (e *election) enrolled() bool {
 // drains, so that the hand-over after it is one commit.
 func (s *Session) prepare(now Instant, e *election) {
 	if !e.clean {
+		return
+	}
+	if e.known && e.lined {
 		return
 	}
 	stale := e.lookedAt + int64(s.cfg.Round)

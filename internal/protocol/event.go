@@ -74,6 +74,12 @@ type (
 	// Watched is one event of the watch of the session's own terms, which there
 	// always is, or of LeadersPrefix; see WatchSeats.
 	Watched struct{ Event store.Event }
+	// Lined is what the watch of an election's candidates tells; see WatchLine.
+	Lined struct {
+		Election string
+		Token    Token
+		Batch    store.Batch
+	}
 	// Proof is what a request of the user's under a term's guard showed:
 	// whether the seat was at the token, as of Revision.
 	Proof struct {
@@ -101,6 +107,7 @@ func (Listed) event()    {}
 func (Committed) event() {}
 func (Looked) event()    {}
 func (Watched) event()   {}
+func (Lined) event()     {}
 func (Proof) event()     {}
 func (Lapsed) event()    {}
 
@@ -136,6 +143,14 @@ type (
 
 // WatchSeats begins or ends the watch of LeadersPrefix. It begins with the state.
 type WatchSeats struct{ On bool }
+
+// WatchLine begins or ends the watch of an election's candidates, for the term of
+// the token: answer with Lined.
+type WatchLine struct {
+	Election string
+	Token    Token
+	On       bool
+}
 
 // What the user is to be told.
 type (
@@ -185,6 +200,7 @@ func (Round) action()      {}
 func (Commit) action()     {}
 func (Look) action()       {}
 func (WatchSeats) action() {}
+func (WatchLine) action()  {}
 func (Trusted) action()    {}
 func (RoundDone) action()  {}
 func (Begin) action()      {}

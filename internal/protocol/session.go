@@ -29,6 +29,7 @@ const (
 	never           = math.MaxInt64
 	maxRounds       = 3   // in flight at once: a hung one must not delay the next
 	maxListedSeats  = 100 // named one by one in a round; beyond, all are listed
+	maxLines        = 8   // watched for the terms of a session; for others, a look shows the line
 	maxFar          = 50  // elections of a session that knows its places; beyond, it watches
 	minRetry        = 10 * time.Millisecond
 	minimumTimeout  = time.Millisecond
@@ -47,6 +48,7 @@ type Session struct {
 	order     []*election // the same, in an order that replays
 	near      int         // of them, those whose seats are to be watched
 	watching  bool
+	lines     int // watched
 
 	// Requests guarded by the absence of our candidate key that have not been
 	// answered for certain: by id, and counted by election.
@@ -137,6 +139,8 @@ func (s *Session) take(now Instant, ev Event) {
 		s.with(ev.Election, func(e *election) { s.looked(now, e, ev) })
 	case Watched:
 		s.watched(now, ev.Event)
+	case Lined:
+		s.with(ev.Election, func(e *election) { s.lined(e, ev) })
 	case Proof:
 		s.withTerm(ev.Election, ev.Token, leading, func(e *election) { s.proved(e, ev) })
 	case Lapsed:
@@ -244,16 +248,12 @@ func (s *Session) attend(now Instant) {
 }
 
 // roundQuery asks for the session's own terms, which shows every offer, and for
-// the seats that are held or waited for: that proves the held ones, and heals
-// within a round what a watch has lost.
+// the seat of each of its elections: that proves the held ones, and heals within
+// a round what a watch has lost.
 func (s *Session) roundQuery(id uint64) store.Query {
 	q := store.Query{Prefixes: []string{TermsOf(s.cfg.Session)}}
 	for _, e := range s.order {
-		switch {
-		case e.phase == outside && !e.wanted:
-			e.askedFrom = 0
-			continue
-		case e.askedFrom == 0:
+		if e.askedFrom == 0 {
 			e.askedFrom = id
 		}
 		q.Keys = append(q.Keys, SeatKey(e.name))

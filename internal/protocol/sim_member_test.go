@@ -31,6 +31,7 @@ type member struct {
 	requests []request // on their way to the store
 	replies  []reply   // on their way back
 	watches  [2]watch
+	lines    []line                    // by election
 	shown    map[string]store.Revision // candidates, for a mutation
 	gone     []store.Revision          // by election: as of when the session has read that the seat is not its own
 
@@ -124,6 +125,7 @@ func (m *member) join() {
 	})
 	m.deadline = m.s.Deadline()
 	m.watches = [2]watch{newWatch(protocol.TermsOf(m.session)), {off: true}}
+	m.lines = make([]line, len(w.elections))
 	m.shown = map[string]store.Revision{}
 	m.gone = make([]store.Revision, len(w.elections))
 	w.tale.logf("%s joins with lease %d", m.name, m.lease)
@@ -148,7 +150,7 @@ func (m *member) drop() {
 	for _, req := range m.requests {
 		m.w.neverKnown(req)
 	}
-	m.s, m.requests, m.replies, m.watches = nil, m.requests[:0], m.replies[:0], [2]watch{}
+	m.s, m.requests, m.replies, m.watches, m.lines = nil, m.requests[:0], m.replies[:0], [2]watch{}, nil
 }
 
 // The session.
@@ -176,6 +178,12 @@ func (m *member) do(a protocol.Action) {
 		m.watches[1] = watch{off: true}
 		if a.On {
 			m.watches[1] = newWatch(protocol.LeadersPrefix)
+		}
+	case protocol.WatchLine:
+		l := &m.lines[w.index(a.Election)]
+		*l = line{}
+		if a.On {
+			*l = line{token: a.Token, watch: newWatch(protocol.CandidatesOf(a.Election))}
 		}
 	case protocol.Trusted:
 		m.deadline = a.Until
@@ -379,13 +387,57 @@ func (m *member) deliver(i int) bool {
 	}
 	ev := wt.queue[0]
 	wt.queue = wt.queue[1:]
+	wt.saw(ev)
+	m.step(m.w.mutation.event(m, protocol.Watched{Event: ev}))
+	return true
+}
+
+// line is the watch of an election's candidates, for a term. It stalls with the
+// first of the two watches.
+type line struct {
+	watch
+	token protocol.Token // 0: there is none
+}
+
+// follow gives a member what is new of a line: first all of it.
+func (m *member) follow(i int) bool {
+	l := &m.lines[i]
+	if l.token == 0 {
+		return false
+	}
+	batch := store.Batch{Listed: l.broken}
+	if l.broken {
+		l.list(&m.w.kv)
+		batch.Events, batch.Revision = l.queue, m.w.kv.rev
+		l.queue = nil
+	} else if len(l.queue) > 0 {
+		batch.Events, batch.Revision = l.queue[:1], l.queue[0].Entry.Modified
+		l.queue = l.queue[1:]
+	} else {
+		return false
+	}
+	for _, ev := range batch.Events {
+		l.saw(ev)
+	}
+	m.step(protocol.Lined{Election: m.w.elections[i], Token: l.token, Batch: batch})
+	return true
+}
+
+func (m *member) followAny() bool {
+	for i := range m.lines {
+		if m.follow(i) {
+			return true
+		}
+	}
+	return false
+}
+
+func (wt *watch) saw(ev store.Event) {
 	if ev.Deleted {
 		delete(wt.known, ev.Entry.Key)
 	} else {
 		wt.known[ev.Entry.Key] = ev.Entry.Modified
 	}
-	m.step(m.w.mutation.event(m, protocol.Watched{Event: ev}))
-	return true
 }
 
 // newWatch returns a watch that lists before it goes on.
@@ -425,6 +477,7 @@ func (m *member) flow() (busy bool) {
 			m.answer(0)
 		case !m.watches[0].stalled && m.deliver(0):
 		case m.s != nil && !m.watches[1].stalled && m.deliver(1):
+		case m.s != nil && !m.watches[0].stalled && m.followAny():
 		default:
 			return busy
 		}

@@ -231,8 +231,8 @@ func (w *world) do(o op) {
 			m.answer(x % len(m.replies))
 		}
 	case opDeliver:
-		if m.running() && !m.cut && !m.watches[side].stalled {
-			m.deliver(side)
+		if m.running() && !m.cut && !m.watches[side].stalled && !m.deliver(side) && side == 0 {
+			m.followAny()
 		}
 	case opFlow:
 		m.flow()
@@ -320,6 +320,9 @@ func (w *world) strike(kind opKind, m *member, i, side, x int) {
 		struck = m.watches[side].stalled
 	case opCompact:
 		m.watches[side].broken = true
+		for i := range m.lines {
+			m.lines[i].broken = true
+		}
 	case opCoalesce:
 		m.watches[side].coalesce()
 	case opRestart:

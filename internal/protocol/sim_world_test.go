@@ -157,6 +157,11 @@ func (w *world) publish(events []store.Event, expired bool) {
 					wt.queue = append(wt.queue, ev)
 				}
 			}
+			for i := range m.lines {
+				if l := &m.lines[i]; l.token != 0 && strings.HasPrefix(ev.Entry.Key, l.prefix) {
+					l.queue = append(l.queue, ev)
+				}
+			}
 		}
 	}
 }

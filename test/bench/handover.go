@@ -11,9 +11,9 @@ const (
 	// handOverTTL makes the renewals of a thousand sessions a background that a
 	// small machine bears.
 	handOverTTL = 30 * time.Second
-	work        = 5 * time.Millisecond  // how long a leader's work takes to end
-	rest        = 30 * time.Millisecond // for who has stepped down to be in line again
-	block       = 10                    // hand-overs of one contender before it is another's turn
+	work        = 5 * time.Millisecond   // how long a leader's work takes to end
+	rest        = 200 * time.Millisecond // a short term; who has stepped down is in line again by then
+	block       = 10                     // hand-overs of one contender before it is another's turn
 )
 
 // handOvers measures hand-overs at all sizes, the contenders in turns.
