@@ -406,14 +406,15 @@ func (m *member) follow(i int) bool {
 		return false
 	}
 	batch := store.Batch{Listed: l.broken}
-	if l.broken {
+	switch {
+	case l.broken:
 		l.list(&m.w.kv)
 		batch.Events, batch.Revision = l.queue, m.w.kv.rev
 		l.queue = nil
-	} else if len(l.queue) > 0 {
+	case len(l.queue) > 0:
 		batch.Events, batch.Revision = l.queue[:1], l.queue[0].Entry.Modified
 		l.queue = l.queue[1:]
-	} else {
+	default:
 		return false
 	}
 	for _, ev := range batch.Events {
