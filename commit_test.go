@@ -137,6 +137,7 @@ func TestCommitAndVerifyNoticeALoss(t *testing.T) {
 				a := w.join("a")
 				l := a.campaign("x")
 				w.must(f(t.Context(), l))
+				synctest.Wait() // until its watches have begun
 				a.st.Inject(faultstore.Fault{Kind: faultstore.Stall})
 				w.commit(deleteSeat("x")...)
 				w.commit(store.Delete("data/k"))

@@ -7,11 +7,21 @@ import (
 	"time"
 )
 
-// cost counts what one election of ten candidates asks of etcd.
+// cost counts what the candidates of one election ask of etcd.
 func (b *bench) cost(ctx context.Context) error {
-	const candidates, changes = 10, 20
-	t := newTable(fmt.Sprintf("What %d candidates send to etcd, and are sent on streams; default TTL", candidates),
-		"what", "per enrolment, with session and connection", "per hand-over", "per idle minute and candidate")
+	t := newTable("What all candidates together send to etcd, and are sent on streams; default TTL",
+		"candidates", "what", "per enrolment, with session and connection", "per hand-over", "per idle minute and candidate")
+	for _, candidates := range b.sizes[1:min(3, len(b.sizes))] {
+		if err := b.costOf(ctx, t, candidates); err != nil {
+			return fmt.Errorf("%d candidates: %w", candidates, err)
+		}
+	}
+	t.print()
+	return nil
+}
+
+func (b *bench) costOf(ctx context.Context, t *table, candidates int) error {
+	const changes = 20
 	for _, c := range []func(*traffic) contender{
 		func(tr *traffic) contender { return ourselves{b.endpoints, costTTL, work, tr.options()} },
 		func(tr *traffic) contender { return concurrencyPackage{b.endpoints, costTTL, work, tr.options()} },
@@ -36,14 +46,14 @@ func (b *bench) cost(ctx context.Context) error {
 				drain(ctx, rest)
 			}
 			changed := tr.now().since(before)
-			t.row(name, enrolled.per(candidates), changed.per(changes), idle.per(candidates*minutes))
+			n := float64(candidates)
+			t.row(candidates, name, enrolled.per(n), changed.per(changes), idle.per(n*minutes))
 			return nil
 		}()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	t.print()
 	return nil
 }
 

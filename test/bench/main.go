@@ -33,7 +33,7 @@ type plan struct {
 }
 
 var (
-	full  = plan{[]int{2, 10, 100, 1000}, 200, 10, 1000, 10 * time.Second, time.Minute, 10_000}
+	full  = plan{[]int{2, 10, 100, 1000}, 100, 10, 1000, 10 * time.Second, 20 * time.Second, 10_000}
 	short = plan{[]int{2, 10}, 20, 1, 20, time.Second, 3 * time.Second, 100}
 )
 
