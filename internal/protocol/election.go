@@ -223,13 +223,14 @@ func (s *Session) seatSeen(now Instant, e *election, entry *store.Entry, rev sto
 	}
 }
 
-// missing: during a term or its drain, the seat is not at its token.
+// missing: during a term or its drain, the seat is not as it should be. What is older
+// than that, and comes later, is void.
 func (s *Session) missing(e *election, entry *store.Entry, rev store.Revision) {
-	switch {
-	case e.phase == leading:
+	if rev > e.seat.rev && (entry == nil || entry.Modified != e.seat.token) {
+		e.seat.rev, e.known = rev, false // to pass it on takes another look
+	}
+	if e.phase == leading {
 		s.end(e, ErrDispossessed, false)
-	case rev > e.seat.rev && (entry == nil || entry.Modified != e.seat.token):
-		e.known = false // draining: to pass it on takes another look
 	}
 }
 
