@@ -76,8 +76,18 @@ func (m *Member) Kill() {
 	m.run = nil
 }
 
-// Stop freezes the process: its connections stay open and nothing answers.
-func (m *Member) Stop() error { return m.signal(sigStop) }
+// Stop freezes the process: its connections stay open and nothing answers. It
+// returns when the last of its threads has stopped.
+func (m *Member) Stop() error {
+	if err := m.signal(sigStop); err != nil {
+		return err
+	}
+	return poll(context.Background(), func() (bool, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.run == nil || stopped(m.run.cmd.Process.Pid), nil
+	})
+}
 
 // Cont lets a frozen process go on.
 func (m *Member) Cont() error { return m.signal(sigCont) }
