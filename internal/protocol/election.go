@@ -475,7 +475,7 @@ func (s *Session) advance(now Instant, e *election) {
 	case e.seat.holder == ours:
 		e.ended = max(e.ended, e.seat.token)
 		s.passOn(now, e)
-	case !e.wanted && e.cand.state != Withdrawn && (e.cand.rev != 0 || s.unsettled[e.name] > 0):
+	case !e.wanted && !e.marked() && (e.cand.rev != 0 || s.unsettled[e.name] > 0):
 		s.send(now, e, MoveWithdraw, s.withdrawTx(e))
 	case !e.wanted:
 		s.remove(e)
@@ -491,6 +491,9 @@ func (s *Session) advance(now Instant, e *election) {
 func (e *election) enrolled() bool {
 	return e.cand.state == Waiting && e.cand.rev != e.contested && e.cand.priority == e.priority
 }
+
+// marked reports whether our key is a mark, and will stay one.
+func (e *election) marked() bool { return e.cand.state == Withdrawn && e.cand.rev != e.contested }
 
 // prepare keeps the queue fresh while the user's function of a resigned term
 // drains, so that the hand-over after it is one commit.
