@@ -395,12 +395,15 @@ func (s *Session) lined(e *election, ev Lined) {
 		return
 	}
 	own := CandidateKey(e.name, s.cfg.Session)
+	fresh := e.line == 0 // the whole line: nothing of it is in the queue yet
 	for _, change := range ev.Batch.Events {
 		entry := change.Entry
 		if entry.Modified <= e.line || entry.Key == own {
 			continue
 		}
-		e.queue = slices.DeleteFunc(e.queue, func(r rival) bool { return r.key == entry.Key })
+		if !fresh {
+			e.queue = slices.DeleteFunc(e.queue, func(r rival) bool { return r.key == entry.Key })
+		}
 		if !change.Deleted {
 			e.enqueue(entry)
 		}
@@ -498,10 +501,7 @@ func (e *election) marked() bool { return e.cand.state == Withdrawn && e.cand.re
 // prepare keeps the queue fresh while the user's function of a resigned term
 // drains, so that the hand-over after it is one commit.
 func (s *Session) prepare(now Instant, e *election) {
-	if !e.clean {
-		return
-	}
-	if e.known && e.lined {
+	if !e.clean || e.known && e.lined {
 		return
 	}
 	stale := e.lookedAt + int64(s.cfg.Round)
