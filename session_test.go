@@ -94,6 +94,7 @@ func TestCandidaciesThatEndedAreForgotten(t *testing.T) {
 			w.must(a.campaign(fmt.Sprint("x", i)).Resign(t.Context()))
 		}
 		w.mustBeClean()
+		synctest.Wait() // for the watches of the last terms to see that they have ended
 		calls := a.st.Calls()
 		w.pass(3 * round)
 		if now := a.st.Calls(); now.Total()-calls.Total() != 2*3 {
