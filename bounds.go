@@ -20,8 +20,8 @@ import (
 //     read and one commit;
 //   - after a clean end: one commit and one watch event. Before them one read,
 //     which is over by then if the function took as long to drain, where nobody
-//     was known to wait, or where the member leads more than 8 elections: of so
-//     many it watches the candidates.
+//     was known to wait, where the term was shorter than a Round or 100 ms, or where
+//     the member leads more than 8 elections: of so many it watches the candidates.
 //
 // Where a Round stands in for the watch event, it is one renewal and one read.
 type Bounds struct {

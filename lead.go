@@ -31,8 +31,8 @@ func Lead(ctx context.Context, st store.Store, election string, work func(contex
 //
 // When work returns, the seat is handed to the next candidate, and Lead returns
 // what work has returned; a panic of work is returned as a *PanicError. Only
-// when the term was lost does Lead campaign again, once work has returned,
-// whatever that was: it never calls work twice at a time.
+// when the term was lost, or with LeadOptions.Requeue, does Lead campaign again,
+// once work has returned: it never calls work twice at a time.
 //
 // Work that does not return within LeadOptions.DrainTimeout after its context
 // was cancelled is reported to Trace.Overrun and waited for further; see
@@ -59,7 +59,7 @@ func (m *Member) Lead(ctx context.Context, election string, work func(context.Co
 			return &Error{Op: "lead", Election: election, Err: err}
 		}
 		end, err := l.attend(ctx, work, opts)
-		if !m.leadAgain(ctx, c, l, end) {
+		if !m.leadAgain(ctx, c, l, end, opts.Requeue && err == nil) {
 			return err
 		}
 	}
@@ -74,11 +74,12 @@ const (
 	abandoned         // it still runs, and so its seat is left to end with the lease
 )
 
-// leadAgain lets a lost candidacy campaign again, unless its work still runs. It
-// ends any other, and waits until its seat has been passed on.
-func (m *Member) leadAgain(ctx context.Context, c *candidacy, l *Leadership, end outcome) bool {
+// leadAgain lets a candidacy that was lost, or is to stay in line, campaign again,
+// unless its work still runs. It ends any other, and waits until its seat has been
+// passed on.
+func (m *Member) leadAgain(ctx context.Context, c *candidacy, l *Leadership, end outcome, requeue bool) bool {
 	m.mu.Lock()
-	again := end == returned && errors.Is(l.Cause(), ErrLost) && ctx.Err() == nil && !c.dismissed
+	again := end == returned && (requeue || errors.Is(l.Cause(), ErrLost)) && ctx.Err() == nil && !c.dismissed
 	c.term = nil
 	c.dismissed = !again
 	switch {

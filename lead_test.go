@@ -13,7 +13,10 @@ import (
 	"github.com/tenure-go/tenure"
 )
 
-var errWork = errors.New("work failed")
+var (
+	errWork   = errors.New("work failed")
+	errResign = errors.New("resign")
+)
 
 // lead runs Lead in the background. A nil work waits for the end of its term.
 func (n *node) lead(election string, opts tenure.LeadOptions, work func(context.Context, tenure.Term) error) *led {
@@ -131,6 +134,81 @@ func TestLeadReturnsWhatItsFunctionEndsWith(t *testing.T) {
 				w.must(term.Resign(t.Context()))
 				w.mustBeClean()
 				a.campaign("x") // and campaigns again as if nothing had been
+			})
+		})
+	}
+}
+
+// A seat that goes round: one commit passes it on and queues its holder again.
+func TestLeadQueuesAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b, c := w.join("a"), w.join("b"), w.join("c")
+		ends := make(chan error)
+		led := a.lead("x", tenure.LeadOptions{Requeue: true}, func(ctx context.Context, term tenure.Term) error {
+			err := <-ends
+			if err == errResign { //nolint:errorlint // as it was sent
+				return term.Resign(ctx)
+			}
+			return err
+		})
+		token := led.term().Token()
+		second, third := b.queue("x", 0), c.queue("x", 0)
+		w.pass(round / 2) // for the leader to know its line
+		calls := a.st.Calls()
+		ends <- nil
+		l := second.leads()
+		if now := a.st.Calls(); now.Commit != calls.Commit+1 || now.List != calls.List {
+			t.Errorf("calls %+v after %+v, want one commit more", now, calls)
+		}
+		led.works()
+		w.must(l.Resign(t.Context()))
+		w.must(third.leads().Resign(t.Context()))
+		for _, end := range []error{nil, errResign, nil} { // nobody else waits
+			term := led.term()
+			if term.Token() <= token || !term.Held() {
+				t.Errorf("token %v after %v, held: %v", term.Token(), token, term.Held())
+			}
+			token = term.Token()
+			ends <- end
+		}
+		led.term()
+		ends <- errWork
+		led.returns(errWork)
+		w.mustBeClean()
+	})
+}
+
+// With Requeue, too, Lead ends with its context and with Close.
+func TestLeadThatQueuesAgainEnds(t *testing.T) {
+	tests := map[string]struct {
+		end    func(*world, *node, *led)
+		inLine error // with which Lead ends while it waits
+	}{
+		"context": {func(_ *world, _ *node, d *led) { d.cancel(nil) }, context.Canceled},
+		"Close":   {func(w *world, a *node, _ *led) { w.must(a.Close()) }, tenure.ErrClosed},
+	}
+	for name, tt := range tests {
+		t.Run(name+" in office", func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				a := w.join("a")
+				led := a.lead("x", tenure.LeadOptions{Requeue: true}, nil)
+				tt.end(w, a, led)
+				led.returns(nil)
+				w.mustBeClean()
+			})
+		})
+		t.Run(name+" in line", func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				a, b := w.join("a"), w.join("b")
+				led := a.lead("x", tenure.LeadOptions{Requeue: true}, nil)
+				next := b.queue("x", 0)
+				w.must(led.term().Resign(t.Context()))
+				l := next.leads()
+				led.works()
+				tt.end(w, a, led)
+				led.returns(tt.inLine)
+				w.must(l.Resign(t.Context()))
+				w.mustBeClean()
 			})
 		})
 	}

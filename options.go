@@ -79,6 +79,12 @@ type LeadOptions struct {
 	// functions may then work at once, one of them without holding the term.
 	// Without it the seat stays taken, not held, until the function returns.
 	ReleaseOverrun bool
+	// Requeue keeps the member in line when its function has returned nil, after
+	// Term.Resign, too: the seat goes to the next candidate, and in the same
+	// commit this member to the end of the line. Lead then ends only with its
+	// context, with an error of the function, or with Close. When nobody else
+	// waits, the function is called again at once.
+	Requeue bool
 }
 
 func (o Options) withDefaults(caps store.Capabilities) (Options, error) {

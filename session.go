@@ -30,7 +30,7 @@ type session struct {
 	// Owned by run.
 	terms   map[string]*Leadership
 	rounds  map[uint64]time.Time // under way, since when
-	unwatch func()               // ends the watch of the seats
+	unwatch func()               // ends the watch, of its own terms or of all seats
 	lines   map[string]func()    // ends the watch of a line
 
 	ctx    context.Context // of all requests and watches
@@ -47,14 +47,15 @@ type session struct {
 // newSession wraps a lease that was just granted; sent is the moment before.
 func newSession(m *Member, lease store.Lease, c clock, sent protocol.Instant) *session {
 	s := &session{
-		m:      m,
-		lease:  lease,
-		clock:  c,
-		inbox:  newInbox[protocol.Event](),
-		terms:  map[string]*Leadership{},
-		rounds: map[uint64]time.Time{},
-		lines:  map[string]func(){},
-		stop:   make(chan struct{}),
+		m:       m,
+		lease:   lease,
+		clock:   c,
+		inbox:   newInbox[protocol.Event](),
+		terms:   map[string]*Leadership{},
+		rounds:  map[uint64]time.Time{},
+		lines:   map[string]func(){},
+		unwatch: func() {},
+		stop:    make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.core = protocol.NewSession(protocol.Config{
@@ -81,7 +82,7 @@ func (s *session) info() SessionInfo {
 // run steps the protocol until the session is over or stop is closed. It
 // returns when every request and watch has ended.
 func (s *session) run() {
-	s.wg.Go(func() { s.watch(s.ctx, protocol.TermsOf(protocol.SessionID(s.lease.ID))) })
+	s.watchSeats(false)
 	s.loop()
 	s.cancel()
 	s.wg.Wait()
@@ -111,14 +112,22 @@ func (s *session) loop() {
 	}
 }
 
+// watchSeats has the session's watch follow all seats, or its own terms.
 func (s *session) watchSeats(on bool) {
-	if !on {
-		s.unwatch()
-		return
+	s.unwatch()
+	prefix := protocol.TermsOf(protocol.SessionID(s.lease.ID))
+	if on {
+		prefix = protocol.LeadersPrefix
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.unwatch = cancel
-	s.wg.Go(func() { s.watch(ctx, protocol.LeadersPrefix) })
+	s.wg.Go(func() {
+		s.follow(ctx, prefix, func(b store.Batch) {
+			for _, ev := range b.Events {
+				s.inbox.put(protocol.Watched{Event: ev})
+			}
+		})
+	})
 }
 
 func (s *session) watchLine(a protocol.WatchLine) {
@@ -133,14 +142,6 @@ func (s *session) watchLine(a protocol.WatchLine) {
 		s.follow(ctx, protocol.CandidatesOf(a.Election), func(b store.Batch) {
 			s.inbox.put(protocol.Lined{Election: a.Election, Token: a.Token, Batch: b})
 		})
-	})
-}
-
-func (s *session) watch(ctx context.Context, prefix string) {
-	s.follow(ctx, prefix, func(b store.Batch) {
-		for _, ev := range b.Events {
-			s.inbox.put(protocol.Watched{Event: ev})
-		}
 	})
 }
 

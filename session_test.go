@@ -54,7 +54,7 @@ func TestAThousandElectionsOnOneSession(t *testing.T) {
 		for i := range watched {
 			held = append(held, a.campaign(fmt.Sprint("x", i)))
 		}
-		synctest.Wait()
+		w.pass(round) // for the lines, too, to be watched
 		goroutines := runtime.NumGoroutine()
 		for i := watched; i < elections; i++ {
 			held = append(held, a.campaign(fmt.Sprint("x", i)))
@@ -94,7 +94,7 @@ func TestCandidaciesThatEndedAreForgotten(t *testing.T) {
 			w.must(a.campaign(fmt.Sprint("x", i)).Resign(t.Context()))
 		}
 		w.mustBeClean()
-		synctest.Wait() // for the watches of the last terms to see that they have ended
+		w.pass(round * 3 / 2) // the watch of the seats ends after a round, those of the last terms before
 		calls := a.st.Calls()
 		w.pass(3 * round)
 		if now := a.st.Calls(); now.Total()-calls.Total() != 2*3 {

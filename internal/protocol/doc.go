@@ -29,11 +29,12 @@
 // next look.
 //
 // Of the line, a session knows whether it is among the first (Config.Near). They,
-// and the holder, have the seats watched; whoever is farther back asks in each
-// round after a witness half-way to the head, and looks again when he is gone.
-// The holder of a few elections follows their queues, too (WatchLine), so that it
-// can pass them on without a look. All of that is about promptness alone: what a
-// watch tells, a round or a look tells later.
+// and the holder, have all seats watched (WatchSeats), which shows offers, too. The
+// others watch their own terms, for offers, and ask in each round after a witness
+// half-way to the head; when he is gone, they look again.
+// The holder of a few elections whose terms last follows their queues, too
+// (WatchLine), until it has passed them on, which so takes no look. All of that is
+// about promptness alone: what a watch tells, a round or a look tells later.
 //
 // # What it does
 //

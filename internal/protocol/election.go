@@ -72,6 +72,7 @@ type election struct {
 	leaves CandidateState // what it makes of our candidate key; "": deleted
 	ranks  int            // and the priority that it writes
 	asked  store.Revision // what was known of the seat when a look was sent
+	heir   string         // key of whom a hand-over seats
 
 	// The candidate key as an unanswered enrolment or withdrawal of ours expects it:
 	// that may still take effect there, so no place in line is safe at it.
@@ -111,6 +112,7 @@ func (s *Session) election(name string) *election {
 
 func (s *Session) remove(e *election) {
 	s.setFar(e, true)
+	s.unwatchLine(e)
 	delete(s.elections, e.name)
 	last := len(s.order) - 1
 	s.order[e.place] = s.order[last]
@@ -145,7 +147,6 @@ func (s *Session) resign(now Instant, e *election, cause error) {
 
 func (s *Session) drained(now Instant, e *election, again bool) {
 	e.phase, e.wanted, e.due = outside, again, 0
-	s.unwatchLine(e)
 	if !e.clean {
 		e.known = false
 	}
@@ -165,10 +166,11 @@ func (s *Session) begin(now Instant, e *election) {
 	}
 	e.phase, e.token, e.until, e.clean, e.failures = leading, e.seat.token, until, false, 0
 	e.queue = nil
-	s.setFar(e, false)
-	s.watchLine(e)
+	e.due = now.Mono + int64(min(lineAfter, s.cfg.Round))
+	s.due = min(s.due, e.due)
 	s.lapse = earlier(s.lapse, until)
 	s.do(Begin{Election: e.name, Token: e.token, Until: until})
+	s.setFar(e, false)
 }
 
 // extend moves the evidence's deadline, which is still ahead while leading.
@@ -181,7 +183,7 @@ func (s *Session) extend(e *election, sent Instant) {
 }
 
 func (s *Session) end(e *election, cause error, clean bool) {
-	e.phase, e.ended, e.clean = draining, max(e.ended, e.token), clean
+	e.phase, e.ended, e.clean, e.due = draining, max(e.ended, e.token), clean, 0
 	// Who watches the line knows to whom the seat will go. That nobody waits may
 	// have changed since: a look.
 	e.known = clean && e.lined && len(e.queue) > 0
@@ -290,8 +292,9 @@ func (s *Session) looked(now Instant, e *election, ev Looked) {
 	}
 	at := proof{ev.Sent, l.Revision}
 	e.proof, e.lookedAt = at, now.Mono
+	s.readOwn(e, l)
 	if !e.lined || l.Revision >= e.line {
-		s.readCandidates(e, l)
+		s.readQueue(e, l)
 		e.line = l.Revision
 	}
 	if e.phase == outside && e.wanted {
@@ -322,21 +325,24 @@ func (s *Session) looked(now Instant, e *election, ev Looked) {
 	}
 }
 
-// readCandidates takes our own key and the queue from a look. A candidate that
-// cannot be read is not eligible.
-func (s *Session) readCandidates(e *election, l *store.Listing) {
+// readOwn takes our own candidate key from a look.
+func (s *Session) readOwn(e *election, l *store.Listing) {
+	e.cand.rev, e.cand.state = 0, ""
+	if entry := l.Entry(CandidateKey(e.name, s.cfg.Session)); entry != nil {
+		record, _ := DecodeCandidate(entry.Value) // if not, it says nothing
+		e.cand.rev, e.cand.state, e.cand.priority = entry.Modified, record.State, record.Priority
+	}
+}
+
+// readQueue takes the others in line from a look. A candidate that cannot be read
+// is not eligible.
+func (s *Session) readQueue(e *election, l *store.Listing) {
 	own := CandidateKey(e.name, s.cfg.Session)
-	e.cand.rev, e.cand.state, e.queue = 0, "", e.queue[:0]
+	e.queue = e.queue[:0]
 	for _, entry := range l.Entries {
-		if entry.Key == SeatKey(e.name) {
-			continue
+		if entry.Key != own && entry.Key != SeatKey(e.name) {
+			e.enqueue(entry)
 		}
-		if entry.Key == own {
-			record, _ := DecodeCandidate(entry.Value) // if not, it says nothing
-			e.cand.rev, e.cand.state, e.cand.priority = entry.Modified, record.State, record.Priority
-			continue
-		}
-		e.enqueue(entry)
 	}
 	e.sortQueue()
 }
@@ -346,6 +352,10 @@ func (e *election) enqueue(entry store.Entry) {
 	if record, err := DecodeCandidate(entry.Value); err == nil && record.State == Waiting {
 		e.queue = append(e.queue, rival{entry.Key, entry.Modified, entry.Lease, record})
 	}
+}
+
+func (e *election) unqueue(key string) {
+	e.queue = slices.DeleteFunc(e.queue, func(r rival) bool { return r.key == key })
 }
 
 func (e *election) sortQueue() {
@@ -369,19 +379,19 @@ func (e *election) ahead() int {
 
 // The line.
 
-// watchLine begins to follow the line for a term, so that the seat can be passed on
-// at its end without a look first.
+// watchLine begins to follow the line for a term that lasts, so that the seat can be
+// passed on at its end without a look first.
 func (s *Session) watchLine(e *election) {
-	e.line = 0
-	if s.lines < maxLines {
-		s.lines++
-		e.lined = true
-		s.do(WatchLine{Election: e.name, Token: e.token, On: true})
+	if e.lined || s.lines == maxLines {
+		return
 	}
+	s.lines++
+	e.lined, e.line = true, 0
+	s.do(WatchLine{Election: e.name, Token: e.token, On: true})
 }
 
+// unwatchLine keeps the queue as it is, for what follows.
 func (s *Session) unwatchLine(e *election) {
-	e.line = 0 // the queue stays as it is, for what follows
 	if e.lined {
 		s.lines--
 		e.lined = false
@@ -402,7 +412,7 @@ func (s *Session) lined(e *election, ev Lined) {
 			continue
 		}
 		if !fresh {
-			e.queue = slices.DeleteFunc(e.queue, func(r rival) bool { return r.key == entry.Key })
+			e.unqueue(entry.Key)
 		}
 		if !change.Deleted {
 			e.enqueue(entry)
@@ -456,10 +466,9 @@ func (s *Session) lineSeen(now Instant, e *election, round uint64, l *store.List
 
 // What follows.
 
-// advance makes the next request of an election that is outside a term; the
-// package comment has the table.
+// advance makes the next request of an election; the package comment has the table.
 func (s *Session) advance(now Instant, e *election) {
-	if e.req != 0 || e.phase == leading {
+	if e.req != 0 {
 		return
 	}
 	if now.Mono < e.due {
@@ -467,8 +476,13 @@ func (s *Session) advance(now Instant, e *election) {
 		return
 	}
 	e.due = 0
+	if e.phase == outside && e.known && (e.seat.holder != ours || e.seat.token != e.token) {
+		s.unwatchLine(e) // not before the seat is passed on, which must wait for nothing
+	}
 	enrolled := e.enrolled()
 	switch {
+	case e.phase == leading:
+		s.watchLine(e)
 	case e.phase == draining:
 		s.prepare(now, e)
 	case !e.known:
@@ -515,6 +529,7 @@ func (s *Session) prepare(now Instant, e *election) {
 
 func (s *Session) passOn(now Instant, e *election) {
 	if len(e.queue) > 0 {
+		e.heir = e.queue[0].key
 		s.send(now, e, MoveHandOver, s.handOverTx(e, e.queue[0]))
 	} else {
 		s.send(now, e, MoveRelease, s.releaseTx(e))
@@ -612,9 +627,12 @@ func (s *Session) applied(e *election, at proof) {
 		e.seat.holder, e.seat.token, e.seat.rev, e.seat.proof = ours, at.rev, at.rev, at
 		e.known = e.wanted // to pass it on takes a look
 	case e.move == MoveHandOver:
-		e.seat.holder, e.seat.rev = others, at.rev
-		e.queue = e.queue[1:]
+		e.seat.holder, e.seat.rev, e.proof = others, at.rev, at
+		e.unqueue(e.heir)
 		e.known = true
+		if e.wanted {
+			s.place(e)
+		}
 	case e.move == MoveRelease:
 		e.seat.holder, e.seat.rev = free, at.rev
 		e.known = !e.wanted // to take it again, too

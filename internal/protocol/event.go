@@ -71,8 +71,8 @@ type (
 		Listing  store.Listing
 		Err      error
 	}
-	// Watched is one event of the watch of the session's own terms, which there
-	// always is, or of LeadersPrefix; see WatchSeats.
+	// Watched is one event of the session's watch, of its own terms (TermsOf) at
+	// first; see WatchSeats.
 	Watched struct{ Event store.Event }
 	// Lined is what the watch of an election's candidates tells; see WatchLine.
 	Lined struct {
@@ -141,7 +141,8 @@ type (
 	}
 )
 
-// WatchSeats begins or ends the watch of LeadersPrefix. It begins with the state.
+// WatchSeats has the session's watch follow LeadersPrefix, which shows its own terms
+// and more, or only those again. It begins with the state.
 type WatchSeats struct{ On bool }
 
 // WatchLine begins or ends the watch of an election's candidates, for the term of

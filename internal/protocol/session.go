@@ -27,10 +27,11 @@ type Config struct {
 
 const (
 	never           = math.MaxInt64
-	maxRounds       = 3   // in flight at once: a hung one must not delay the next
-	maxListedSeats  = 100 // named one by one in a round; beyond, all are listed
-	maxLines        = 8   // watched for the terms of a session; for others, a look shows the line
-	maxFar          = 50  // elections of a session that knows its places; beyond, it watches
+	maxRounds       = 3                      // in flight at once: a hung one must not delay the next
+	maxListedSeats  = 100                    // named one by one in a round; beyond, all are listed
+	maxLines        = 8                      // watched for the terms of a session; for others, a look shows the line
+	maxFar          = 50                     // elections of a session that knows its places; beyond, it watches
+	lineAfter       = 100 * time.Millisecond // of a term: a short one need not watch its line
 	minRetry        = 10 * time.Millisecond
 	minimumTimeout  = time.Millisecond
 	roundRetryShare = 4 // a failed round is tried again after Round/4
@@ -361,34 +362,30 @@ func (s *Session) settleOutside(now Instant, e *election, at proof, round uint64
 
 // watched takes one event of the session's watches.
 func (s *Session) watched(now Instant, ev store.Event) {
-	if name, ok := strings.CutPrefix(ev.Entry.Key, LeadersPrefix); ok {
-		s.with(Unescape(name), func(e *election) {
-			if ev.Deleted {
-				s.seatSeen(now, e, nil, ev.Entry.Modified)
-			} else {
-				s.seatSeen(now, e, &ev.Entry, ev.Entry.Modified)
-			}
-		})
-		return
-	}
-	name, ok := strings.CutPrefix(ev.Entry.Key, TermsOf(s.cfg.Session))
-	if !ok {
-		return
-	}
 	rev := ev.Entry.Modified
-	if ev.Deleted {
-		s.with(Unescape(name), func(e *election) {
-			if e.phase == leading && rev > e.token {
-				s.end(e, ErrDispossessed, false)
-			}
-		})
-		return
+	var entry *store.Entry
+	if !ev.Deleted {
+		entry = &ev.Entry
 	}
-	if s.elections[Unescape(name)] == nil && rev <= s.seen {
-		return // an old event of a term that has been passed on
+	name, ofSeats := strings.CutPrefix(ev.Entry.Key, LeadersPrefix)
+	if !ofSeats {
+		name = strings.TrimPrefix(ev.Entry.Key, TermsOf(s.cfg.Session))
 	}
-	e := s.election(Unescape(name))
-	s.sighted(now, e, rev, s.proofBefore(e, rev))
+	e := s.elections[Unescape(name)]
+	if e == nil {
+		if who, _ := s.holderOf(entry); who != ours || rev <= s.seen {
+			return // somebody else's, or an old event of a term that has been passed on
+		}
+		e = s.election(Unescape(name))
+	}
+	switch {
+	case ofSeats:
+		s.seatSeen(now, e, entry, rev)
+	case entry != nil:
+		s.sighted(now, e, rev, s.proofBefore(e, rev))
+	case e.phase == leading && rev > e.token:
+		s.end(e, ErrDispossessed, false)
+	}
 }
 
 // proofBefore returns the newest proof from before an offer: the seat was not

@@ -28,10 +28,11 @@ type member struct {
 	lease    store.LeaseID
 	session  string
 	deadline protocol.Instant
-	requests []request // on their way to the store
-	replies  []reply   // on their way back
-	watches  [2]watch
+	requests []request                 // on their way to the store
+	replies  []reply                   // on their way back
+	watch    watch                     // of its own terms, or of all seats
 	lines    []line                    // by election
+	noLines  bool                      // they are stalled
 	shown    map[string]store.Revision // candidates, for a mutation
 	gone     []store.Revision          // by election: as of when the session has read that the seat is not its own
 
@@ -70,10 +71,8 @@ type (
 	}
 )
 
-// watch is one of a session's two. The second, of the seats, is off as long as the
-// session says so.
+// watch follows a prefix.
 type watch struct {
-	off     bool
 	prefix  string
 	queue   []store.Event
 	known   map[string]store.Revision
@@ -124,7 +123,7 @@ func (m *member) join() {
 		Drift: simDrift, Margin: w.margin, Round: m.host.ttl / 3, Grace: m.host.ttl / 50, Near: w.near,
 	})
 	m.deadline = m.s.Deadline()
-	m.watches = [2]watch{newWatch(protocol.TermsOf(m.session)), {off: true}}
+	m.watch, m.noLines = newWatch(protocol.TermsOf(m.session)), false
 	m.lines = make([]line, len(w.elections))
 	m.shown = map[string]store.Revision{}
 	m.gone = make([]store.Revision, len(w.elections))
@@ -150,7 +149,7 @@ func (m *member) drop() {
 	for _, req := range m.requests {
 		m.w.neverKnown(req)
 	}
-	m.s, m.requests, m.replies, m.watches, m.lines = nil, m.requests[:0], m.replies[:0], [2]watch{}, nil
+	m.s, m.requests, m.replies, m.watch, m.lines = nil, m.requests[:0], m.replies[:0], watch{}, nil
 }
 
 // The session.
@@ -175,10 +174,12 @@ func (m *member) do(a protocol.Action) {
 	case protocol.Look:
 		m.send(a, a.Timeout)
 	case protocol.WatchSeats:
-		m.watches[1] = watch{off: true}
+		stalled := m.watch.stalled
+		m.watch = newWatch(protocol.TermsOf(m.session))
 		if a.On {
-			m.watches[1] = newWatch(protocol.LeadersPrefix)
+			m.watch = newWatch(protocol.LeadersPrefix)
 		}
+		m.watch.stalled = stalled
 	case protocol.WatchLine:
 		l := &m.lines[w.index(a.Election)]
 		*l = line{}
@@ -373,12 +374,11 @@ func (m *member) reads(r reply) {
 	}
 }
 
-// deliver gives a member the next event of a watch.
-func (m *member) deliver(i int) bool {
-	wt := &m.watches[i]
-	if wt.off {
-		return false
-	}
+func (m *member) watchesSeats() bool { return m.watch.prefix == protocol.LeadersPrefix }
+
+// deliver gives a member the next event of its watch.
+func (m *member) deliver() bool {
+	wt := &m.watch
 	if wt.broken {
 		wt.list(&m.w.kv)
 	}
@@ -392,8 +392,7 @@ func (m *member) deliver(i int) bool {
 	return true
 }
 
-// line is the watch of an election's candidates, for a term. It stalls with the
-// first of the two watches.
+// line is the watch of an election's candidates, for a term.
 type line struct {
 	watch
 	token protocol.Token // 0: there is none
@@ -476,9 +475,8 @@ func (m *member) flow() (busy bool) {
 			m.serve(0)
 		case len(m.replies) > 0:
 			m.answer(0)
-		case !m.watches[0].stalled && m.deliver(0):
-		case m.s != nil && !m.watches[1].stalled && m.deliver(1):
-		case m.s != nil && !m.watches[0].stalled && m.followAny():
+		case !m.watch.stalled && m.deliver():
+		case m.s != nil && !m.noLines && m.followAny():
 		default:
 			return busy
 		}

@@ -97,9 +97,11 @@ func (mut mutation) event(m *member, ev protocol.Event) protocol.Event {
 		ev = sentNow(ev, m.instant())
 	}
 	if watched, ok := ev.(protocol.Watched); ok && mut.staleOffers {
-		key, deleted := watched.Event.Entry.Key, watched.Event.Deleted
-		if stale := m.w.kv.get(key) == nil; stale && !deleted && strings.HasPrefix(key, protocol.TermsOf(m.session)) {
-			watched.Event.Entry.Modified = m.w.kv.rev
+		entry := &watched.Event.Entry
+		present := m.w.kv.get(entry.Key)
+		stale := present == nil || present.Modified != entry.Modified
+		if seat, err := protocol.DecodeSeat(entry.Value); stale && err == nil && seat.Session == m.session {
+			entry.Modified = m.w.kv.rev
 		}
 		return watched
 	}

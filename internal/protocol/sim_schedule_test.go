@@ -203,7 +203,7 @@ func (w *world) calm() {
 	for _, m := range w.members {
 		m.cut, m.pausedTo = false, min(m.pausedTo, w.now)
 		m.sleepsTo = min(m.sleepsTo, w.now)
-		m.watches[0].stalled, m.watches[1].stalled = false, false
+		m.watch.stalled, m.noLines = false, false
 	}
 	w.calmed = true
 }
@@ -219,7 +219,7 @@ func boundOf(s setting) time.Duration {
 func (w *world) do(o op) {
 	m := w.victim(o)
 	i := int(o.what) % len(w.elections)
-	side := int(o.what) % len(m.watches)
+	lines := o.what%2 == 1 // it is about the watches of the lines
 	x := int(o.x)
 	switch o.kind {
 	case opServe:
@@ -231,8 +231,12 @@ func (w *world) do(o op) {
 			m.answer(x % len(m.replies))
 		}
 	case opDeliver:
-		if m.running() && !m.cut && !m.watches[side].stalled && !m.deliver(side) && side == 0 {
+		switch {
+		case !m.running() || m.cut:
+		case lines && !m.noLines:
 			m.followAny()
+		case !lines && !m.watch.stalled:
+			m.deliver()
 		}
 	case opFlow:
 		m.flow()
@@ -262,7 +266,7 @@ func (w *world) do(o op) {
 			m.join()
 		}
 	default:
-		w.strike(o.kind, m, i, side, x)
+		w.strike(o.kind, m, i, lines, x)
 	}
 }
 
@@ -281,7 +285,7 @@ func (w *world) victim(o op) *member {
 }
 
 // strike does what goes wrong, and counts whether it met a leader.
-func (w *world) strike(kind opKind, m *member, i, side, x int) {
+func (w *world) strike(kind opKind, m *member, i int, lines bool, x int) {
 	inOffice := m.leads()
 	struck, during := true, time.Duration(0)
 	switch kind {
@@ -316,15 +320,22 @@ func (w *world) strike(kind opKind, m *member, i, side, x int) {
 		m.cut = !m.cut
 		struck = m.cut
 	case opStall:
-		m.watches[side].stalled = !m.watches[side].stalled
-		struck = m.watches[side].stalled
+		stalled := &m.watch.stalled
+		if lines {
+			stalled = &m.noLines
+		}
+		*stalled = !*stalled
+		struck = *stalled
 	case opCompact:
-		m.watches[side].broken = true
+		m.watch.broken = true
 		for i := range m.lines {
 			m.lines[i].broken = true
 		}
 	case opCoalesce:
-		m.watches[side].coalesce()
+		m.watch.coalesce()
+		for i := range m.lines {
+			m.lines[i].coalesce()
+		}
 	case opRestart:
 		w.restart()
 	case opCrash:

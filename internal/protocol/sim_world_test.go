@@ -152,10 +152,8 @@ func (w *world) publish(events []store.Event, expired bool) {
 			if m.s == nil {
 				continue
 			}
-			for i := range m.watches {
-				if wt := &m.watches[i]; !wt.off && strings.HasPrefix(ev.Entry.Key, wt.prefix) {
-					wt.queue = append(wt.queue, ev)
-				}
+			if strings.HasPrefix(ev.Entry.Key, m.watch.prefix) {
+				m.watch.queue = append(m.watch.queue, ev)
 			}
 			for i := range m.lines {
 				if l := &m.lines[i]; l.token != 0 && strings.HasPrefix(ev.Entry.Key, l.prefix) {
@@ -441,7 +439,7 @@ func (w *world) mustWatch() {
 		var best protocol.Candidate
 		var since store.Revision
 		for _, m := range w.members {
-			if m.held(i) && m.watches[1].off {
+			if m.held(i) && !m.watchesSeats() {
 				w.fail(ruleWatch, "%s leads %s, and does not watch its seat", m.name, election)
 			}
 			e := w.kv.get(protocol.CandidateKey(election, m.session))
@@ -456,7 +454,7 @@ func (w *world) mustWatch() {
 				first, best, since = m, c, e.Modified
 			}
 		}
-		if first != nil && first.watches[1].off {
+		if first != nil && !first.watchesSeats() {
 			w.fail(ruleWatch, "%s is the first in line for %s, and does not watch its seat", first.name, election)
 		}
 	}

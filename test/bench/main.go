@@ -2,7 +2,7 @@
 // where that is fair, on one etcd cluster of three members that it starts, in
 // turns. It prints tables and can draw them.
 //
-//	make etcd && cd test/bench && go run . [-short] [-draw DIR]
+//	make etcd && cd test/bench && go run . [-short] [-only PART] [-candidates N] [-draw DIR]
 //
 // Times depend on the machine and on what else it does. What counts is how they
 // compare within one run.
@@ -41,12 +41,16 @@ func main() {
 	brief := flag.Bool("short", false, "a little of everything, to see that it works")
 	draw := flag.String("draw", "", "a folder for pictures")
 	only := flag.String("only", "", "one part: handover, failover, throughput, cost or memory")
+	candidates := flag.Int("candidates", 0, "only this size of an election")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	p := full
 	if *brief {
 		p = short
+	}
+	if *candidates != 0 {
+		p.sizes = []int{*candidates}
 	}
 	if err := run(ctx, p, *only, *draw); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

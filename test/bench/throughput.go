@@ -17,7 +17,7 @@ import (
 const sharing = 3
 
 // throughput counts hand-overs of many elections on a few sessions: whoever leads
-// steps down at once, and comes back.
+// steps down at once, and queues again.
 func (b *bench) throughput(ctx context.Context) error {
 	t := newTable(fmt.Sprintf("Hand-overs of %d elections, each with %d candidates on %d sessions", b.shared, sharing, sharing),
 		"what", "in", "hand-overs", "per second")
@@ -66,12 +66,10 @@ func (b *bench) rotateTenure(ctx context.Context, count *atomic.Int64) (err erro
 		closers = append(closers, m.Close)
 		for e := range b.shared {
 			loops.Go(func() {
-				for ctx.Err() == nil {
-					_ = m.Lead(ctx, fmt.Sprint(base, "-", e), func(context.Context, tenure.Term) error {
-						count.Add(1)
-						return nil
-					}, tenure.LeadOptions{})
-				}
+				_ = m.Lead(ctx, fmt.Sprint(base, "-", e), func(context.Context, tenure.Term) error {
+					count.Add(1)
+					return nil
+				}, tenure.LeadOptions{Requeue: true})
 			})
 		}
 	}
