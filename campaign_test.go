@@ -162,6 +162,7 @@ func TestOnlyTheFirstInLineWatchTheSeats(t *testing.T) {
 		var line []*queued
 		for i := range 12 {
 			nodes = append(nodes, w.join(fmt.Sprint("candidate ", i)))
+			synctest.Wait() // until it watches its own terms
 			line = append(line, nodes[i].queue("x", 0))
 		}
 		w.pass(ttl)

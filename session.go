@@ -9,10 +9,6 @@ import (
 	"github.com/tenure-go/tenure/store"
 )
 
-// maxRequests is how many requests of the elections of one session are under
-// way at once. Rounds are not among them: nothing makes a renewal wait.
-const maxRequests = 64
-
 // near is how many in line watch the seats. The first alone would do; the others
 // are there in case the leader and the first go down together.
 const near = 3
@@ -39,9 +35,8 @@ type session struct {
 	wg     sync.WaitGroup
 	cause  error // of the end, once run has returned
 
-	queueMu sync.Mutex
-	queue   []func()
-	workers int
+	commits *workers[protocol.Commit]
+	looks   *workers[protocol.Look]
 }
 
 // newSession wraps a lease that was just granted; sent is the moment before.
@@ -57,6 +52,8 @@ func newSession(m *Member, lease store.Lease, c clock, sent protocol.Instant) *s
 		unwatch: func() {},
 		stop:    make(chan struct{}),
 	}
+	s.commits = &workers[protocol.Commit]{limit: maxCommits, atOnce: 1, work: s.commit}
+	s.looks = &workers[protocol.Look]{limit: maxReads, atOnce: maxLooksPerRead, work: s.look}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.core = protocol.NewSession(protocol.Config{
 		Member:   m.opts.ID,
@@ -84,6 +81,8 @@ func (s *session) info() SessionInfo {
 func (s *session) run() {
 	s.watchSeats(false)
 	s.loop()
+	s.commits.drop()
+	s.looks.drop()
 	s.cancel()
 	s.wg.Wait()
 }
@@ -167,9 +166,9 @@ func (s *session) do(action protocol.Action) {
 		s.rounds[a.ID] = time.Now()
 		s.wg.Go(func() { s.round(a) })
 	case protocol.Commit:
-		s.request(func() { s.commit(a) })
+		s.commits.put(a, s.wg.Go)
 	case protocol.Look:
-		s.request(func() { s.look(a) })
+		s.looks.put(a, s.wg.Go)
 	case protocol.WatchSeats:
 		s.watchSeats(a.On)
 	case protocol.WatchLine:
@@ -218,32 +217,6 @@ func (s *session) end(a protocol.End) {
 	}
 }
 
-// request runs f on one of a bounded number of workers, in order of arrival.
-func (s *session) request(f func()) {
-	s.queueMu.Lock()
-	defer s.queueMu.Unlock()
-	s.queue = append(s.queue, f)
-	if s.workers < maxRequests {
-		s.workers++
-		s.wg.Go(s.work)
-	}
-}
-
-func (s *session) work() {
-	for {
-		s.queueMu.Lock()
-		if len(s.queue) == 0 || s.ctx.Err() != nil {
-			s.workers--
-			s.queueMu.Unlock()
-			return
-		}
-		f := s.queue[0]
-		s.queue = s.queue[1:]
-		s.queueMu.Unlock()
-		f()
-	}
-}
-
 func (s *session) round(a protocol.Round) {
 	ctx, cancel := context.WithTimeout(s.ctx, a.Timeout)
 	defer cancel()
@@ -263,20 +236,4 @@ func (s *session) roundDone(a protocol.RoundDone) {
 	delete(s.rounds, a.ID)
 	now := time.Now()
 	s.m.roundDone(RoundInfo{Took: took, Until: now.Add(s.trust.left(s.clock.instant(now))), Err: a.Err})
-}
-
-func (s *session) commit(a protocol.Commit) {
-	ctx, cancel := context.WithTimeout(s.ctx, a.Timeout)
-	defer cancel()
-	sent := s.clock.now()
-	res, err := s.m.st.Commit(ctx, a.Tx)
-	s.inbox.put(protocol.Committed{ID: a.ID, Election: a.Election, Sent: sent, Result: res, Err: err})
-}
-
-func (s *session) look(a protocol.Look) {
-	ctx, cancel := context.WithTimeout(s.ctx, a.Timeout)
-	defer cancel()
-	sent := s.clock.now()
-	l, err := s.m.st.List(ctx, a.Query)
-	s.inbox.put(protocol.Looked{ID: a.ID, Election: a.Election, Sent: sent, Listing: l, Err: err})
 }

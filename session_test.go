@@ -1,6 +1,7 @@
 package tenure_test
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"slices"
@@ -55,12 +56,11 @@ func TestAThousandElectionsOnOneSession(t *testing.T) {
 			held = append(held, a.campaign(fmt.Sprint("x", i)))
 		}
 		w.pass(round) // for the lines, too, to be watched
-		goroutines := runtime.NumGoroutine()
+		goroutines := numGoroutine()
 		for i := watched; i < elections; i++ {
 			held = append(held, a.campaign(fmt.Sprint("x", i)))
 		}
-		synctest.Wait()
-		if n := runtime.NumGoroutine(); n > goroutines {
+		if n := numGoroutine(); n > goroutines {
 			t.Errorf("%d goroutines, %d with %d held", n, goroutines, watched)
 		}
 		next := make([]*queued, elections)
@@ -83,6 +83,41 @@ func TestAThousandElectionsOnOneSession(t *testing.T) {
 		}
 		w.must(b.Close())
 		equal(t, "keys", w.keys(""), nil)
+	})
+}
+
+// numGoroutine counts those of the bubbles, which the runtime's own, and those of
+// other tests, are not among.
+func numGoroutine() int {
+	synctest.Wait()
+	buf := make([]byte, 1<<20)
+	return bytes.Count(buf[:runtime.Stack(buf, true)], []byte(", synctest bubble "))
+}
+
+// When many elections lose their leader at once, the looks of a session that wait
+// for their turn share requests.
+func TestLooksOfManyElectionsShareRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const elections = 500
+		w := &world{t: t, st: memstore.New()}
+		a, b := w.join("a"), w.join("b")
+		next := make([]*queued, elections)
+		for i := range next {
+			a.campaign(fmt.Sprint("x", i))
+			next[i] = b.queue(fmt.Sprint("x", i), i%2)
+		}
+		b.st.Inject(faultstore.Fault{Kind: faultstore.Delay, Ops: faultstore.OpList, Delay: time.Millisecond})
+		calls := b.st.Calls()
+		a.crash()
+		w.pass(ttl + round)
+		for _, q := range next {
+			q.leads()
+		}
+		// For some rounds, the watches of eight lines, and the looks.
+		if now := b.st.Calls(); now.List-calls.List > elections/10 || now.Commit != calls.Commit+elections {
+			t.Errorf("calls %+v after %+v", now, calls)
+		}
+		w.must(b.Close())
 	})
 }
 

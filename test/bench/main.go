@@ -28,13 +28,14 @@ type plan struct {
 	failOvers int
 	shared    int           // elections on shared sessions
 	busy      time.Duration // for how long they are handed over
+	runs      int           // so many times
 	idle      time.Duration
 	many      int // elections for the memory
 }
 
 var (
-	full  = plan{[]int{2, 10, 100, 1000}, 100, 10, 1000, 10 * time.Second, 20 * time.Second, 10_000}
-	short = plan{[]int{2, 10}, 20, 1, 20, time.Second, 3 * time.Second, 100}
+	full  = plan{[]int{2, 10, 100, 1000}, 100, 10, 1000, 10 * time.Second, 5, 20 * time.Second, 10_000}
+	short = plan{[]int{2, 10}, 20, 1, 20, time.Second, 1, 3 * time.Second, 100}
 )
 
 func main() {

@@ -19,31 +19,36 @@ const sharing = 3
 // throughput counts hand-overs of many elections on a few sessions: whoever leads
 // steps down at once, and queues again.
 func (b *bench) throughput(ctx context.Context) error {
-	t := newTable(fmt.Sprintf("Hand-overs of %d elections, each with %d candidates on %d sessions", b.shared, sharing, sharing),
-		"what", "in", "hand-overs", "per second")
-	for _, c := range []struct {
-		what string
-		run  func(context.Context, *atomic.Int64) error
-	}{
-		{"Tenure", b.rotateTenure},
-		{"concurrency.Election", b.rotateConcurrency},
-	} {
-		var count atomic.Int64
-		life, stop := context.WithCancel(ctx)
-		done := make(chan error, 1)
-		go func() { done <- c.run(life, &count) }()
-		drain(ctx, b.busy/2) // all are in line by then
-		before, began := count.Load(), time.Now()
-		drain(ctx, b.busy)
-		n, took := count.Load()-before, time.Since(began)
-		stop()
-		if err := <-done; err != nil {
-			return fmt.Errorf("%s: %w", c.what, err)
+	t := newTable(fmt.Sprintf("Hand-overs a second of %d elections, each with %d candidates on %d sessions", b.shared, sharing, sharing),
+		"run", "Tenure", "concurrency.Election", "ratio")
+	for i := range b.runs {
+		ours, err := b.rate(ctx, b.rotateTenure)
+		if err != nil {
+			return fmt.Errorf("Tenure: %w", err)
 		}
-		t.row(c.what, took.Round(time.Millisecond).String(), n, fmt.Sprintf("%.0f", float64(n)/took.Seconds()))
+		theirs, err := b.rate(ctx, b.rotateConcurrency)
+		if err != nil {
+			return fmt.Errorf("concurrency: %w", err)
+		}
+		t.row(i+1, fmt.Sprintf("%.0f", ours), fmt.Sprintf("%.0f", theirs), fmt.Sprintf("%.2f", ours/theirs))
 	}
 	t.print()
 	return nil
+}
+
+// rate returns how many hand-overs a second run counts, once all are in line.
+func (b *bench) rate(ctx context.Context, run func(context.Context, *atomic.Int64) error) (float64, error) {
+	var count atomic.Int64
+	life, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- run(life, &count) }()
+	drain(ctx, b.busy/2)
+	before, began := count.Load(), time.Now()
+	drain(ctx, b.busy)
+	n, took := count.Load()-before, time.Since(began)
+	stop()
+	return float64(n) / took.Seconds(), <-done
 }
 
 func (b *bench) rotateTenure(ctx context.Context, count *atomic.Int64) (err error) {
