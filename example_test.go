@@ -72,6 +72,33 @@ func ExampleMember_Lead() {
 	// Output: told to stop
 }
 
+// A seat that goes round: whoever has done his share queues again.
+func ExampleMember_Lead_requeue() {
+	st := memstore.New()
+	defer st.Close()
+	m, err := tenure.Join(context.Background(), st, tenure.Options{ID: "a"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+
+	shares := 0
+	var last tenure.Token
+	err = m.Lead(context.Background(), "batch", func(_ context.Context, term tenure.Term) error {
+		if shares++; shares == 3 {
+			return errors.New("nothing left to do")
+		}
+		fmt.Println("share", shares, "by a new term:", term.Token() > last)
+		last = term.Token()
+		return nil // to the next in line, or to itself
+	}, tenure.LeadOptions{Requeue: true})
+	fmt.Println(err)
+	// Output:
+	// share 1 by a new term: true
+	// share 2 by a new term: true
+	// nothing left to do
+}
+
 // A write through a term takes effect only while the term is current.
 func ExampleLeadership_Commit() {
 	ctx := context.Background()

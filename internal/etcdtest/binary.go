@@ -11,6 +11,9 @@ import (
 // version finds the server's version in the module that builds it.
 var version = regexp.MustCompile(`(?m)^\s*go\.etcd\.io/etcd/server/v3 (v\S+)`)
 
+// skewed is put behind the name of the binary for the one whose clock can be set.
+const skewed = "-skewed"
+
 // Binary returns the path of the etcd binary that "make etcd" builds.
 func Binary() (string, error) {
 	root, err := repository()
@@ -26,8 +29,10 @@ func Binary() (string, error) {
 		return "", errors.New("tools/etcd/go.mod does not require the etcd server")
 	}
 	file := filepath.Join(root, "bin", "etcd-"+string(found[1]), "etcd")
-	if _, err := os.Stat(file); err != nil {
-		return "", fmt.Errorf("no etcd binary; run \"make etcd\": %w", err)
+	for _, kind := range []string{"", skewed} {
+		if _, err := os.Stat(file + kind); err != nil {
+			return "", fmt.Errorf("no etcd binary; run \"make etcd\": %w", err)
+		}
 	}
 	return file, nil
 }

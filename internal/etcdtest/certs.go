@@ -17,9 +17,9 @@ import (
 )
 
 // Certs are the PEM files of an authority, and of what it has signed: one
-// certificate for all servers, and one for clients.
+// certificate for all servers, one for clients, and one of either that has expired.
 type Certs struct {
-	CA, Server, ServerKey, Client, ClientKey string
+	CA, Server, ServerKey, Client, ClientKey, Expired, ExpiredKey string
 }
 
 // NewCerts makes the files in a folder.
@@ -34,6 +34,7 @@ func NewCerts(dir string) (*Certs, error) {
 		CA:     filepath.Join(dir, "ca.pem"),
 		Server: filepath.Join(dir, "server.pem"), ServerKey: filepath.Join(dir, "server-key.pem"),
 		Client: filepath.Join(dir, "client.pem"), ClientKey: filepath.Join(dir, "client-key.pem"),
+		Expired: filepath.Join(dir, "expired.pem"), ExpiredKey: filepath.Join(dir, "expired-key.pem"),
 	}
 	server := template(2, "tenure test server")
 	server.DNSNames, server.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
@@ -41,10 +42,14 @@ func NewCerts(dir string) (*Certs, error) {
 	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	client := template(3, "tenure test client")
 	client.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	expired := template(4, "tenure test of yesterday")
+	expired.NotBefore, expired.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
+	expired.IPAddresses, expired.ExtKeyUsage = server.IPAddresses, server.ExtKeyUsage
 	return c, errors.Join(
 		sign(ca, ca, key, key, c.CA, ""),
 		issue(server, ca, key, c.Server, c.ServerKey),
 		issue(client, ca, key, c.Client, c.ClientKey),
+		issue(expired, ca, key, c.Expired, c.ExpiredKey),
 	)
 }
 

@@ -31,6 +31,10 @@ type Options struct {
 	Password string
 	// TokenTTL is how long a login lasts, in whole seconds. The default is etcd's.
 	TokenTTL time.Duration
+	// Quota of a member's database in bytes. The default is etcd's.
+	Quota int
+	// SettableClocks: Member.SetClock works.
+	SettableClocks bool
 	// ElectionTimeout is etcd's own. The default of 500 ms makes the shortest TTL
 	// of a lease 1 s; etcd's default of 1 s makes it 2 s.
 	ElectionTimeout time.Duration
@@ -57,6 +61,9 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 		return nil, err
 	}
 	opts.Members = max(opts.Members, 1)
+	if opts.SettableClocks {
+		binary += skewed
+	}
 	if opts.ElectionTimeout == 0 {
 		opts.ElectionTimeout = 500 * time.Millisecond
 	}
@@ -96,6 +103,7 @@ func start(ctx context.Context, binary string, opts Options) (c *Cluster, err er
 			binary:   binary,
 		}
 		m.log = filepath.Join(c.dir, m.Name+".log")
+		m.clock = filepath.Join(c.dir, m.Name+".clock")
 		c.Members = append(c.Members, m)
 		peers = append(peers, m.Name+"="+m.peer)
 	}
@@ -142,6 +150,9 @@ func (c *Cluster) args(m *Member, peers string) []string {
 	}
 	if c.opts.Password != "" {
 		args = append(args, "--bcrypt-cost=4") // no test guesses it
+	}
+	if c.opts.Quota > 0 {
+		args = append(args, fmt.Sprintf("--quota-backend-bytes=%d", c.opts.Quota))
 	}
 	if c.opts.TokenTTL > 0 {
 		args = append(args, fmt.Sprintf("--auth-token-ttl=%d", c.opts.TokenTTL/time.Second))

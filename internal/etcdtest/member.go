@@ -26,6 +26,7 @@ type Member struct {
 	binary   string
 	args     []string
 	log      string
+	clock    string // a file; see SetClock
 
 	mu  sync.Mutex
 	run *run // nil while it is not running
@@ -51,6 +52,7 @@ func (m *Member) Start() error {
 	}
 	r := &run{cmd: exec.Command(m.binary, m.args...), ended: make(chan struct{})}
 	r.cmd.Stdout, r.cmd.Stderr = log, log
+	r.cmd.Env = append(os.Environ(), "TENURE_SKEW="+m.clock)
 	r.cmd.SysProcAttr = attr()
 	if err := r.cmd.Start(); err != nil {
 		return errors.Join(err, log.Close())
@@ -117,6 +119,41 @@ func (m *Member) died() bool {
 }
 
 // get reads a page of the member's metrics server.
+// SetClock sets the member's wall clock to so much more than this host's, in whole
+// seconds, and returns when it shows. Its cluster must have been started with
+// SettableClocks.
+func (m *Member) SetClock(ctx context.Context, ahead time.Duration) error {
+	next := m.clock + ".next"
+	if err := os.WriteFile(next, strconv.AppendInt(nil, int64(ahead/time.Second), 10), 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(next, m.clock); err != nil {
+		return err
+	}
+	return poll(ctx, func() (bool, error) {
+		const slack = 10 * time.Second // whole seconds, and the way here
+		return m.now(ctx).Sub(time.Now().Add(ahead)).Abs() < slack, nil
+	})
+}
+
+// now is what the member's clock shows; zero if it does not say.
+func (m *Member) now(ctx context.Context) time.Time {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.metrics+"/health", nil)
+	if err != nil {
+		return time.Time{}
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return time.Time{}
+	}
+	_ = res.Body.Close()
+	now, err := http.ParseTime(res.Header.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return now
+}
+
 func (m *Member) get(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second) // it may be stopped
 	defer cancel()

@@ -16,7 +16,7 @@ import (
 	"github.com/tenure-go/tenure/tenuretest"
 )
 
-// The elections of this file are held in real time, over clusters of three.
+// The elections of this file are held in real time, over clusters of their own.
 
 const (
 	election    = "x"
@@ -41,7 +41,11 @@ type poll struct {
 
 func newPoll(t *testing.T, wrap func(store.Store) store.Store) *poll {
 	t.Helper()
-	opts := etcdtest.Options{Members: 3}
+	return newPollOver(t, etcdtest.Options{Members: 3}, wrap)
+}
+
+func newPollOver(t *testing.T, opts etcdtest.Options, wrap func(store.Store) store.Store) *poll {
+	t.Helper()
 	p := &poll{t: t, cluster: newCluster(t, opts), elected: make(chan *tenure.Leadership, 1000), done: make(chan error, 100)}
 	conf := configOf(t, p.cluster, opts)
 	conf.Prefix = "poll-" + rand.Text()
@@ -201,9 +205,25 @@ func (p *poll) mustFinish(x tenuretest.Expect) {
 	}
 }
 
+// polled are the clusters that elections are held over.
+var polled = map[string]etcdtest.Options{
+	"one node":            {},
+	"three nodes":         {Members: 3},
+	"client certificates": {ClientCerts: true},
+	"password":            {Password: password, TokenTTL: tokenTTL},
+}
+
 func TestElectionsHandOver(t *testing.T) {
 	t.Parallel()
-	p := newPoll(t, nil)
+	for name, opts := range polled {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mustHandOver(t, newPollOver(t, opts, nil))
+		})
+	}
+}
+
+func mustHandOver(t *testing.T, p *poll) {
 	last := tenure.Token(0)
 	for range 20 {
 		_, l := p.next()
@@ -221,7 +241,15 @@ func TestElectionsHandOver(t *testing.T) {
 
 func TestElectionsFailOver(t *testing.T) {
 	t.Parallel()
-	p := newPoll(t, nil)
+	for name, opts := range polled {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mustFailOver(t, newPollOver(t, opts, nil))
+		})
+	}
+}
+
+func mustFailOver(t *testing.T, p *poll) {
 	n, l := p.next()
 	n.Crash() // it can reach no server any more
 	successor, second := p.next(n.ID())
@@ -304,6 +332,37 @@ func TestElectionsOutliveServers(t *testing.T) {
 			p.mustFinish(tenuretest.Expect{Progress: progress})
 		})
 	}
+}
+
+// The wall clocks of all servers are set, to and fro. etcd measures leases on its
+// monotonic clock, so nothing comes of it.
+func TestElectionsWhileTheServersClocksJump(t *testing.T) {
+	t.Parallel()
+	p := newPollOver(t, etcdtest.Options{Members: 3, SettableClocks: true}, nil)
+	n, l := p.next()
+	for _, ahead := range []time.Duration{time.Hour, -time.Hour, 1000 * 24 * time.Hour, -30 * 24 * time.Hour} {
+		for i, m := range p.cluster.Members {
+			if i == 2 {
+				ahead /= 2
+			}
+			if err := m.SetClock(t.Context(), ahead); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.History().Record(tenuretest.Event{Kind: tenuretest.FaultBegan, Text: "clocks set by " + ahead.String()})
+		p.inOffice()
+		p.Pass(electionTTL)
+		if !l.Held() {
+			t.Errorf("with clocks set by %v the term was lost: %v", ahead, l.Cause())
+		}
+	}
+	n.Crash()
+	_, next := p.next(n.ID())
+	p.lost(l, tenure.ErrSessionExpired)
+	if next.Token() <= l.Token() {
+		t.Errorf("token %d after %d", next.Token(), l.Token())
+	}
+	p.mustFinish(tenuretest.Expect{Progress: progress})
 }
 
 // inOffice waits until the store confirms that somebody leads.

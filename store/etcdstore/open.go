@@ -2,7 +2,10 @@ package etcdstore
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -58,10 +61,34 @@ func Open(ctx context.Context, conf Config) (*Store, error) {
 	dialing, cancel := context.WithTimeout(ctx, conf.DialTimeout)
 	defer cancel()
 	s, err := open(dialing, conf)
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err == nil:
+		return s, nil
+	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	return s, err
+	// Servers say so only now and then: some of them hang up first.
+	if cert := expiredCertificate(conf.TLS); cert != nil {
+		err = fmt.Errorf("%w; the client certificate %s has expired at %v: renew it", err, cert.Subject, cert.NotAfter)
+	}
+	return nil, err
+}
+
+// expiredCertificate returns a certificate that is shown to servers and has expired.
+func expiredCertificate(conf *tls.Config) *x509.Certificate {
+	if conf == nil {
+		return nil
+	}
+	for _, c := range conf.Certificates {
+		leaf := c.Leaf
+		if leaf == nil && len(c.Certificate) > 0 {
+			leaf, _ = x509.ParseCertificate(c.Certificate[0])
+		}
+		if leaf != nil && time.Now().After(leaf.NotAfter) {
+			return leaf
+		}
+	}
+	return nil
 }
 
 func open(ctx context.Context, conf Config) (*Store, error) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,16 +104,55 @@ func TestWrongCredentialsAreDenied(t *testing.T) {
 	}
 }
 
+// expired is a server whose certificate has expired.
+func expired(t *testing.T) string {
+	t.Helper()
+	certs := conforming["client certificates"].cluster(t).Certs
+	pair, err := tls.LoadX509KeyPair(certs.Expired, certs.ExpiredKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.(*tls.Conn).HandshakeContext(t.Context())
+			_ = c.Close()
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		all.Wait()
+	})
+	return l.Addr().String()
+}
+
 func TestOpenSaysWhatIsWrongWithTLS(t *testing.T) {
 	t.Parallel()
-	conf := conforming["client certificates"].config(t)
+	lab := conforming["client certificates"]
+	conf, certs := lab.config(t), lab.cluster(t).Certs
 	for name, tt := range map[string]struct {
 		change func(*Config)
 		says   string
 	}{
 		"unknown authority":  {func(c *Config) { c.TLS = &tls.Config{RootCAs: x509.NewCertPool()} }, "certificate signed by unknown authority"},
 		"system authorities": {func(c *Config) { c.TLS = nil }, "certificate signed by unknown authority"},
-		"no certificate":     {func(c *Config) { c.TLS = &tls.Config{RootCAs: c.TLS.RootCAs} }, "no endpoint answers"},
+		"expired":            {func(c *Config) { c.Endpoints = []string{"https://" + expired(t)} }, "certificate has expired"},
+		"expired, of the client": {func(c *Config) {
+			pair, err := tls.LoadX509KeyPair(certs.Expired, certs.ExpiredKey)
+			if err != nil {
+				t.Error(err)
+			}
+			c.TLS = &tls.Config{RootCAs: c.TLS.RootCAs, Certificates: []tls.Certificate{pair}}
+		}, "CN=tenure test of yesterday has expired at "},
+		"no certificate": {func(c *Config) { c.TLS = &tls.Config{RootCAs: c.TLS.RootCAs} }, "no endpoint answers"},
 		"plain text": {func(c *Config) {
 			c.TLS, c.Endpoints = nil, []string{strings.Replace(c.Endpoints[0], "https", "http", 1)}
 		}, "no endpoint answers"},
