@@ -166,7 +166,7 @@ func (s *Session) begin(now Instant, e *election) {
 	}
 	e.phase, e.token, e.until, e.clean, e.failures = leading, e.seat.token, until, false, 0
 	e.queue = nil
-	e.due = now.Mono + int64(min(lineAfter, s.cfg.Round))
+	e.due = now.Mono + s.settled()
 	s.due = min(s.due, e.due)
 	s.lapse = earlier(s.lapse, until)
 	s.do(Begin{Election: e.name, Token: e.token, Until: until})
@@ -441,7 +441,7 @@ func (s *Session) setFar(e *election, far bool) {
 	}
 	e.far, e.witness = far, witness{}
 	if far {
-		s.near-- // who comes and goes keeps the watch until the next round
+		s.near--
 		return
 	}
 	s.near++

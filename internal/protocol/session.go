@@ -27,11 +27,11 @@ type Config struct {
 
 const (
 	never           = math.MaxInt64
-	maxRounds       = 3                      // in flight at once: a hung one must not delay the next
-	maxListedSeats  = 100                    // named one by one in a round; beyond, all are listed
-	maxLines        = 8                      // watched for the terms of a session; for others, a look shows the line
-	maxFar          = 50                     // elections of a session that knows its places; beyond, it watches
-	lineAfter       = 100 * time.Millisecond // of a term: a short one need not watch its line
+	maxRounds       = 3   // in flight at once: a hung one must not delay the next
+	maxListedSeats  = 100 // named one by one in a round; beyond, all are listed
+	maxLines        = 8   // watched for the terms of a session; for others, a look shows the line
+	maxFar          = 50  // elections of a session that knows its places; beyond, it watches
+	settled         = 100 * time.Millisecond
 	minRetry        = 10 * time.Millisecond
 	minimumTimeout  = time.Millisecond
 	roundRetryShare = 4 // a failed round is tried again after Round/4
@@ -49,7 +49,8 @@ type Session struct {
 	order     []*election // the same, in an order that replays
 	near      int         // of them, those whose seats are to be watched
 	watching  bool
-	lines     int // watched
+	unneeded  int64 // Mono: since when that is not needed; 0: it is
+	lines     int   // watched
 
 	// Requests guarded by the absence of our candidate key that have not been
 	// answered for certain: by id, and counted by election.
@@ -231,14 +232,11 @@ func (s *Session) attend(now Instant) {
 			}
 		}
 	}
+	s.letGo(now)
 	if now.Mono < s.nextRound {
 		return
 	}
 	s.nextRound = now.Mono + int64(s.cfg.Round)
-	if s.watching && s.near == 0 {
-		s.watching = false
-		s.do(WatchSeats{On: false})
-	}
 	if len(s.rounds) < maxRounds {
 		id := s.nextID()
 		s.rounds[id] = struct{}{}
@@ -247,6 +245,26 @@ func (s *Session) attend(now Instant) {
 		s.do(Round{ID: id, Query: s.roundQuery(id), Timeout: s.trust(s.cfg.TTL)})
 	}
 }
+
+// letGo ends the watch of the seats when it has not been needed for a while: who comes
+// and goes keeps it.
+func (s *Session) letGo(now Instant) {
+	switch {
+	case !s.watching || s.near > 0:
+		s.unneeded = 0
+	case s.unneeded == 0:
+		s.unneeded = now.Mono
+		s.due = min(s.due, now.Mono+s.settled())
+	case now.Mono < s.unneeded+s.settled():
+		s.due = min(s.due, s.unneeded+s.settled())
+	default:
+		s.watching, s.unneeded = false, 0
+		s.do(WatchSeats{On: false})
+	}
+}
+
+// settled is how long something must last for a watch to begin or to end over it.
+func (s *Session) settled() int64 { return int64(min(settled, s.cfg.Round)) }
 
 // roundQuery asks for the session's own terms, which shows every offer, and for
 // the seat of each of its elections: that proves the held ones, and heals within

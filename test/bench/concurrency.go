@@ -66,17 +66,7 @@ func (c concurrencyPackage) enrol(ctx context.Context, election string, n int) (
 			}
 		}
 	}
-	return f, awaitLine(ctx, countKeys(clients[0], prefix+"/"), n)
-}
-
-func countKeys(client *clientv3.Client, prefix string) func(context.Context) (int, error) {
-	return func(ctx context.Context) (int, error) {
-		res, err := client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
-		if err != nil {
-			return 0, err
-		}
-		return int(res.Count), nil
-	}
+	return f, awaitKeys(ctx, c.endpoints, prefix+"/", n)
 }
 
 func (f *concurrencyField) campaign(life context.Context, e *concurrency.Election, who int, d time.Duration) error {

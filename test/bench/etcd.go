@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -16,18 +17,22 @@ func newClient(endpoints []string, opts ...grpc.DialOption) (*clientv3.Client, e
 	})
 }
 
-// traffic counts what passes between a client and etcd.
-type traffic struct {
-	requests atomic.Int64 // calls, and messages sent on streams
-	events   atomic.Int64 // messages received on streams
+// traffic counts what passes between clients and etcd.
+type traffic struct{ requests, events, upkeep atomic.Int64 }
+
+// counts are of messages in both directions.
+type counts struct {
+	requests int64 // reads, transactions, leases, and watches begun or ended
+	events   int64 // messages of watches that carry events
+	upkeep   int64 // renewals, signs of life of watches, and all that answers on streams
 }
 
-type counts struct{ requests, events int64 }
-
-func (t *traffic) now() counts { return counts{t.requests.Load(), t.events.Load()} }
+func (t *traffic) now() counts {
+	return counts{t.requests.Load(), t.events.Load(), t.upkeep.Load()}
+}
 
 func (c counts) since(before counts) counts {
-	return counts{c.requests - before.requests, c.events - before.events}
+	return counts{c.requests - before.requests, c.events - before.events, c.upkeep - before.upkeep}
 }
 
 func (t *traffic) options() []grpc.DialOption {
@@ -49,14 +54,20 @@ type countedStream struct {
 }
 
 func (s countedStream) SendMsg(m any) error {
-	s.t.requests.Add(1)
+	if w, ok := m.(*pb.WatchRequest); ok && w.GetProgressRequest() == nil {
+		s.t.requests.Add(1)
+	} else {
+		s.t.upkeep.Add(1)
+	}
 	return s.ClientStream.SendMsg(m)
 }
 
 func (s countedStream) RecvMsg(m any) error {
 	err := s.ClientStream.RecvMsg(m)
-	if err == nil {
+	if w, ok := m.(*pb.WatchResponse); err == nil && ok && len(w.Events) > 0 {
 		s.t.events.Add(1)
+	} else if err == nil {
+		s.t.upkeep.Add(1)
 	}
 	return err
 }

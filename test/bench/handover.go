@@ -11,18 +11,28 @@ const (
 	// handOverTTL makes the renewals of a thousand sessions a background that a
 	// small machine bears.
 	handOverTTL = 30 * time.Second
-	work        = 5 * time.Millisecond   // how long a leader's work takes to end
-	rest        = 200 * time.Millisecond // a short term; who has stepped down is in line again by then
-	block       = 10                     // hand-overs of one contender before it is another's turn
+	work        = 5 * time.Millisecond // how long a leader's work takes to end
+	block       = 10                   // hand-overs of one contender before it is another's turn
+
+	term      = 200 * time.Millisecond // who has stepped down is in line again by then
+	shortTerm = 30 * time.Millisecond  // and is hardly
 )
 
-// handOvers measures hand-overs at all sizes, the contenders in turns.
+// handOvers measures hand-overs at all sizes, the contenders in turns; and at the
+// smallest once more, with terms that hardly last.
 func (b *bench) handOvers(ctx context.Context, draw string) error {
-	t := newTable("Hand-over: from the end of the leader's work to the next leader's",
+	if err := b.handOversAfter(ctx, term, b.sizes, draw); err != nil {
+		return err
+	}
+	return b.handOversAfter(ctx, shortTerm, b.sizes[:1], "")
+}
+
+func (b *bench) handOversAfter(ctx context.Context, term time.Duration, sizes []int, draw string) error {
+	t := newTable(fmt.Sprintf("Hand-over, after %v: from the end of the leader's work to the next leader's", term),
 		"candidates", "what", "n", "p50", "p90", "p99", "p50 / floor", "p99 / concurrency's")
 	var chart []curve
-	for _, n := range b.sizes {
-		results, err := b.handOversOf(ctx, n)
+	for _, n := range sizes {
+		results, err := b.handOversOf(ctx, n, term)
 		if err != nil {
 			return fmt.Errorf("%d candidates: %w", n, err)
 		}
@@ -42,7 +52,7 @@ func (b *bench) handOvers(ctx context.Context, draw string) error {
 	return drawCurves(draw, "hand-over-etcd", "hand-over over etcd", "candidates", chart)
 }
 
-func (b *bench) handOversOf(ctx context.Context, n int) (_ []*sample, err error) {
+func (b *bench) handOversOf(ctx context.Context, n int, term time.Duration) (_ []*sample, err error) {
 	f, err := newFloor(ctx, b.endpoints, b.election())
 	if err != nil {
 		return nil, err
@@ -53,7 +63,7 @@ func (b *bench) handOversOf(ctx context.Context, n int) (_ []*sample, err error)
 	turns := []func(context.Context) error{
 		func(ctx context.Context) error {
 			for range block {
-				drain(ctx, rest)
+				drain(ctx, term)
 				event, call, err := f.put(ctx)
 				if err != nil {
 					return err
@@ -65,7 +75,7 @@ func (b *bench) handOversOf(ctx context.Context, n int) (_ []*sample, err error)
 		},
 		func(ctx context.Context) error {
 			for range block {
-				drain(ctx, rest)
+				drain(ctx, term)
 				event, _, err := f.txn(ctx)
 				if err != nil {
 					return err
@@ -89,7 +99,7 @@ func (b *bench) handOversOf(ctx context.Context, n int) (_ []*sample, err error)
 		samples = append(samples, s)
 		turns = append(turns, func(ctx context.Context) error {
 			for range block {
-				drain(ctx, rest)
+				drain(ctx, term)
 				took, err := fld.handOver(ctx)
 				if err != nil {
 					return fmt.Errorf("%v: %w", c, err)

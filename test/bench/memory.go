@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/etcd/client/v3/concurrency"
 
 	"github.com/tenure-go/tenure"
+	"github.com/tenure-go/tenure/store/etcdstore"
 )
 
 // memory measures what many elections on one session cost a process: held by one
@@ -119,14 +120,7 @@ func (b *bench) fillTenure(ctx context.Context, base string, n int, held, waited
 	for i := range n {
 		waiting.Go(func() { _, _ = members[1].Campaign(life, name(i), tenure.CampaignOptions{}) })
 	}
-	if err := awaitLine(ctx, func(ctx context.Context) (int, error) {
-		all, err := tenure.Survey(ctx, stores[0])
-		in := 0
-		for _, s := range all {
-			in += max(0, len(s.Candidates)-1)
-		}
-		return in, err
-	}, n); err != nil {
+	if err := awaitKeys(ctx, b.endpoints, etcdstore.DefaultPrefix+"candidates/"+base+"-", 2*n); err != nil {
 		return err
 	}
 	drain(ctx, time.Second)
@@ -173,7 +167,7 @@ func (b *bench) fillConcurrency(ctx context.Context, base string, n int, held, w
 	for i := range n {
 		waiting.Go(func() { _ = concurrency.NewElection(sessions[1], name(i)).Campaign(life, "") })
 	}
-	if err := awaitLine(ctx, countKeys(clients[0], prefix), 2*n); err != nil {
+	if err := awaitKeys(ctx, b.endpoints, prefix, 2*n); err != nil {
 		return err
 	}
 	drain(ctx, time.Second)

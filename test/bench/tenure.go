@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
 	"github.com/tenure-go/tenure"
@@ -61,36 +62,27 @@ func (o ourselves) enrol(ctx context.Context, election string, n int) (_ field, 
 			}
 		}
 	}
-	return f, awaitLine(ctx, func(ctx context.Context) (int, error) {
-		s, err := tenure.NewView(f.stores[0], election).Status(ctx)
-		return len(s.Candidates), err
-	}, n)
+	return f, awaitKeys(ctx, o.endpoints, etcdstore.DefaultPrefix+"candidates/"+election+"/", n)
 }
 
 // campaign leads, steps down when it is told to, and comes back.
 func (f *tenureField) campaign(life context.Context, m *tenure.Member, election string, who int, d time.Duration) error {
-	for life.Err() == nil {
-		ctx, cancel := context.WithCancel(life)
-		var ended chan time.Time
-		err := m.Lead(ctx, election, func(term context.Context, _ tenure.Term) (err error) {
-			if ended, err = f.hold(term, who); err != nil {
-				return err
-			}
-			cancel()
-			<-term.Done()
-			drain(life, d)
-			ended <- time.Now()
-			return nil
-		}, tenure.LeadOptions{})
-		cancel()
-		if errors.Is(err, store.ErrClosed) {
-			return nil // crashed
-		}
-		if err != nil && ctx.Err() == nil {
+	err := m.Lead(life, election, func(ctx context.Context, term tenure.Term) error {
+		ended, err := f.hold(ctx, who)
+		if err != nil {
 			return err
 		}
+		if err := term.Resign(ctx); err != nil {
+			return err
+		}
+		drain(life, d)
+		ended <- time.Now()
+		return nil
+	}, tenure.LeadOptions{Requeue: true})
+	if errors.Is(err, store.ErrClosed) {
+		return nil // crashed
 	}
-	return nil
+	return err
 }
 
 func (f *tenureField) crash(ctx context.Context) (time.Duration, error) {
@@ -135,14 +127,24 @@ func pinned(endpoints []string, i int) []string {
 	return endpoints[i%len(endpoints) : i%len(endpoints)+1]
 }
 
-// awaitLine waits until so many candidates are there.
-func awaitLine(ctx context.Context, count func(context.Context) (int, error), want int) error {
+// awaitKeys waits until there are so many under a prefix. It has a client of its own,
+// whose requests nobody counts.
+func awaitKeys(ctx context.Context, endpoints []string, prefix string, want int) (err error) {
+	client, err := newClient(endpoints)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, client.Close()) }()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		n, err := count(ctx)
-		if err != nil || n >= want {
+		res, err := client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err != nil {
 			return err
+		}
+		n := int(res.Count)
+		if n >= want {
+			return nil
 		}
 		select {
 		case <-time.After(10 * time.Millisecond):

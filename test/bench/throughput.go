@@ -24,7 +24,7 @@ func (b *bench) throughput(ctx context.Context) error {
 	for i := range b.runs {
 		ours, err := b.rate(ctx, b.rotateTenure)
 		if err != nil {
-			return fmt.Errorf("Tenure: %w", err)
+			return fmt.Errorf("ourselves: %w", err)
 		}
 		theirs, err := b.rate(ctx, b.rotateConcurrency)
 		if err != nil {
