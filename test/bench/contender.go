@@ -40,6 +40,7 @@ type line struct {
 	leave   []chan chan time.Time // to each candidate: send when your work has ended
 	failed  chan error
 	leader  int
+	ended   time.Time // the work of the last one that stepped down
 }
 
 func newLine(n int) *line {
@@ -80,7 +81,8 @@ func (l *line) handOver(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	return w.at.Sub(<-ended), nil
+	l.ended = <-ended
+	return w.at.Sub(l.ended), nil
 }
 
 // replaced waits for whom the leader's crash makes lead.

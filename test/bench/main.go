@@ -41,7 +41,7 @@ var (
 func main() {
 	brief := flag.Bool("short", false, "a little of everything, to see that it works")
 	draw := flag.String("draw", "", "a folder for pictures")
-	only := flag.String("only", "", "one part: handover, failover, throughput, cost or memory")
+	only := flag.String("only", "", "one part: handover, legs, failover, throughput, cost or memory")
 	candidates := flag.Int("candidates", 0, "only this size of an election")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -73,6 +73,7 @@ func run(ctx context.Context, p plan, only, draw string) (err error) {
 		run  func(context.Context) error
 	}{
 		{"handover", func(ctx context.Context) error { return b.handOvers(ctx, draw) }},
+		{"legs", b.legs},
 		{"failover", b.failOvers},
 		{"throughput", b.throughput},
 		{"cost", b.cost},
