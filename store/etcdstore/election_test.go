@@ -253,10 +253,10 @@ func mustFailOver(t *testing.T, p *poll) {
 	n, l := p.next()
 	n.Crash() // it can reach no server any more
 	successor, second := p.next(n.ID())
-	p.lost(l, tenure.ErrSessionExpired)
+	p.lost(l, tenure.ErrLost) // its session has run out, or a read that would prove it
 	end := successor.Partition()
 	_, third := p.next(successor.ID())
-	p.lost(second, tenure.ErrSessionExpired)
+	p.lost(second, tenure.ErrLost)
 	end()
 	if hits := p.Hits(); hits["crash"] != 1 || hits["partition"] != 1 {
 		t.Errorf("met a leader: %v", hits)
@@ -358,7 +358,7 @@ func TestElectionsWhileTheServersClocksJump(t *testing.T) {
 	}
 	n.Crash()
 	_, next := p.next(n.ID())
-	p.lost(l, tenure.ErrSessionExpired)
+	p.lost(l, tenure.ErrLost) // its session has run out, or a read that would prove it
 	if next.Token() <= l.Token() {
 		t.Errorf("token %d after %d", next.Token(), l.Token())
 	}
