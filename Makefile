@@ -60,7 +60,7 @@ measure: ## times and idle cost of the command, in real processes; for a quiet m
 	$(GO) test -count=1 -v -timeout 20m -run '^TestMeasure$$' ./cmd/tenure -measure
 
 .PHONY: compare
-compare: $(etcd) ## beside the packages of others over a real etcd; for a quiet machine
+compare: etcd ## beside the packages of others over a real etcd; for a quiet machine
 	cd test/bench && GOWORK=off $(GO) run . -draw ../../docs/pictures
 
 .PHONY: build

@@ -195,8 +195,8 @@ func TestOnlyTheFirstInLineWatchTheSeats(t *testing.T) {
 }
 
 // Of eight elections that a member leads it watches the line, and needs no read to
-// hand them over; of those beyond, or after a short term, it does. Whoever has the highest priority by then
-// is handed the seat.
+// hand them over; of those beyond, or after a short term, it does. Whoever has the
+// highest priority by then is handed the seat.
 func TestALeaderKnowsItsLine(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		const watched = 8

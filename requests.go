@@ -51,7 +51,7 @@ func (w *workers[T]) run() {
 			w.mu.Unlock()
 			return
 		}
-		next := slices.Clone(w.waiting[:n])
+		next := w.waiting[:n] // put only writes behind it
 		w.waiting = w.waiting[n:]
 		w.mu.Unlock()
 		w.work(next)

@@ -129,7 +129,7 @@ func TestCandidaciesThatEndedAreForgotten(t *testing.T) {
 			w.must(a.campaign(fmt.Sprint("x", i)).Resign(t.Context()))
 		}
 		w.mustBeClean()
-		w.pass(round * 3 / 2) // the watch of the seats ends after a round, those of the last terms before
+		w.pass(round * 3 / 2) // the watches of the last terms end, and a little later that of the seats
 		calls := a.st.Calls()
 		w.pass(3 * round)
 		if now := a.st.Calls(); now.Total()-calls.Total() != 2*3 {

@@ -118,7 +118,6 @@ func (m *Member) died() bool {
 	}
 }
 
-// get reads a page of the member's metrics server.
 // SetClock sets the member's wall clock to so much more than this host's, in whole
 // seconds, and returns when it shows. Its cluster must have been started with
 // SettableClocks.
@@ -138,42 +137,35 @@ func (m *Member) SetClock(ctx context.Context, ahead time.Duration) error {
 
 // now is what the member's clock shows; zero if it does not say.
 func (m *Member) now(ctx context.Context) time.Time {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.metrics+"/health", nil)
+	header, _, err := m.get(ctx, "/health")
 	if err != nil {
 		return time.Time{}
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return time.Time{}
-	}
-	_ = res.Body.Close()
-	now, err := http.ParseTime(res.Header.Get("Date"))
-	if err != nil {
-		return time.Time{}
-	}
+	now, _ := http.ParseTime(header.Get("Date")) // zero with an error
 	return now
 }
 
-func (m *Member) get(ctx context.Context, path string) ([]byte, error) {
+// get reads a page of the member's metrics server.
+func (m *Member) get(ctx context.Context, path string) (http.Header, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second) // it may be stopped
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.metrics+path, http.NoBody)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	res, err := noReuse.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	body, err := io.ReadAll(res.Body)
-	return body, errors.Join(err, res.Body.Close())
+	return res.Header, body, errors.Join(err, res.Body.Close())
 }
 
 // noReuse keeps no connection, and so no goroutine, when a page has been read.
 var noReuse = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 func (m *Member) healthy(ctx context.Context) bool {
-	body, err := m.get(ctx, "/health")
+	_, body, err := m.get(ctx, "/health")
 	return err == nil && bytes.Contains(body, []byte(`"health":"true"`))
 }
 
@@ -187,7 +179,7 @@ func (m *Member) Watchers(ctx context.Context) int {
 
 // metric returns one of the member's metrics, 0 if it does not tell.
 func (m *Member) metric(ctx context.Context, name string) float64 {
-	body, err := m.get(ctx, "/metrics")
+	_, body, err := m.get(ctx, "/metrics")
 	for in := bufio.NewScanner(bytes.NewReader(body)); err == nil && in.Scan(); {
 		if text, ok := strings.CutPrefix(in.Text(), name+" "); ok {
 			value, _ := strconv.ParseFloat(text, 64)

@@ -27,11 +27,11 @@ type Config struct {
 
 const (
 	never           = math.MaxInt64
-	maxRounds       = 3   // in flight at once: a hung one must not delay the next
-	maxListedSeats  = 100 // named one by one in a round; beyond, all are listed
-	maxLines        = 8   // watched for the terms of a session; for others, a look shows the line
-	maxFar          = 50  // elections of a session that knows its places; beyond, it watches
-	settled         = 100 * time.Millisecond
+	maxRounds       = 3                      // in flight at once: a hung one must not delay the next
+	maxListedSeats  = 100                    // named one by one in a round; beyond, all are listed
+	maxLines        = 8                      // watched for the terms of a session; for others, a look shows the line
+	maxFar          = 50                     // elections of a session that knows its places; beyond, it watches
+	settled         = 100 * time.Millisecond // see Session.settled
 	minRetry        = 10 * time.Millisecond
 	minimumTimeout  = time.Millisecond
 	roundRetryShare = 4 // a failed round is tried again after Round/4

@@ -45,8 +45,10 @@ func TestALeaderThatIsCutOffHoldsNothingWhenTheNextLeads(t *testing.T) {
 	overlaps, closest := map[string]int{}, map[string]time.Duration{}
 	var errs error
 	var all sync.WaitGroup
-	for who, try := range trials {
+	for who := range trials {
 		closest[who] = time.Hour
+	}
+	for who, try := range trials {
 		for i := range cutOffs {
 			all.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*patience)

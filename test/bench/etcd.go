@@ -36,38 +36,59 @@ func (c counts) since(before counts) counts {
 }
 
 func (t *traffic) options() []grpc.DialOption {
+	return tapped(tap{
+		call: func(*grpc.ClientConn, any) { t.requests.Add(1) },
+		sent: func(_ *grpc.ClientConn, m any) {
+			if w, ok := m.(*pb.WatchRequest); ok && w.GetProgressRequest() == nil {
+				t.requests.Add(1)
+			} else {
+				t.upkeep.Add(1)
+			}
+		},
+		received: func(_ *grpc.ClientConn, m any) {
+			if w, ok := m.(*pb.WatchResponse); ok && len(w.Events) > 0 {
+				t.events.Add(1)
+			} else {
+				t.upkeep.Add(1)
+			}
+		},
+	})
+}
+
+// tap is told of the calls of clients before they are sent, and of the messages on
+// their streams before they are sent and after they have come.
+type tap struct {
+	call, sent, received func(cc *grpc.ClientConn, m any)
+}
+
+func tapped(t tap) []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-			t.requests.Add(1)
+			t.call(cc, req)
 			return invoke(ctx, method, req, reply, cc, opts...)
 		}),
 		grpc.WithChainStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 			s, err := open(ctx, desc, cc, method, opts...)
-			return countedStream{s, t}, err
+			return tappedStream{s, t, cc}, err
 		}),
 	}
 }
 
-type countedStream struct {
+type tappedStream struct {
 	grpc.ClientStream
-	t *traffic
+	tap tap
+	cc  *grpc.ClientConn
 }
 
-func (s countedStream) SendMsg(m any) error {
-	if w, ok := m.(*pb.WatchRequest); ok && w.GetProgressRequest() == nil {
-		s.t.requests.Add(1)
-	} else {
-		s.t.upkeep.Add(1)
-	}
+func (s tappedStream) SendMsg(m any) error {
+	s.tap.sent(s.cc, m)
 	return s.ClientStream.SendMsg(m)
 }
 
-func (s countedStream) RecvMsg(m any) error {
+func (s tappedStream) RecvMsg(m any) error {
 	err := s.ClientStream.RecvMsg(m)
-	if w, ok := m.(*pb.WatchResponse); err == nil && ok && len(w.Events) > 0 {
-		s.t.events.Add(1)
-	} else if err == nil {
-		s.t.upkeep.Add(1)
+	if err == nil {
+		s.tap.received(s.cc, m)
 	}
 	return err
 }

@@ -87,16 +87,7 @@ func (w *wire) times(from, to int) (sent, came time.Time) {
 
 func (w *wire) options() []grpc.DialOption {
 	w.sent, w.came = map[*grpc.ClientConn]time.Time{}, map[*grpc.ClientConn]time.Time{}
-	return []grpc.DialOption{
-		grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-			w.call(cc, req)
-			return invoke(ctx, method, req, reply, cc, opts...)
-		}),
-		grpc.WithChainStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-			s, err := open(ctx, desc, cc, method, opts...)
-			return timedStream{s, w, cc}, err
-		}),
-	}
+	return tapped(tap{call: w.call, sent: func(*grpc.ClientConn, any) {}, received: w.received})
 }
 
 func (w *wire) call(cc *grpc.ClientConn, req any) {
@@ -115,18 +106,11 @@ func (w *wire) call(cc *grpc.ClientConn, req any) {
 	}
 }
 
-type timedStream struct {
-	grpc.ClientStream
-	w  *wire
-	cc *grpc.ClientConn
-}
-
-func (s timedStream) RecvMsg(m any) error {
-	err := s.ClientStream.RecvMsg(m)
-	if r, ok := m.(*pb.WatchResponse); err == nil && ok && len(r.Events) > 0 {
-		s.w.mu.Lock()
-		s.w.came[s.cc] = time.Now()
-		s.w.mu.Unlock()
+func (w *wire) received(cc *grpc.ClientConn, m any) {
+	now := time.Now()
+	if r, ok := m.(*pb.WatchResponse); ok && len(r.Events) > 0 {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.came[cc] = now
 	}
-	return err
 }
