@@ -54,7 +54,9 @@ func NewArena() *Arena { return NewArenaWith(ArenaOptions{}) }
 // NewArenaWith returns an empty arena with the given options.
 func NewArenaWith(opts ArenaOptions) *Arena {
 	a := &Arena{opts: opts, h: NewHistory(), step: tenure.DefaultTTL / 20}
+	until := untilListed
 	if a.open = opts.Open; a.open == nil {
+		until = untilWatching
 		st := memstore.NewWith(memstore.Options{History: 1 << 20}) // no recording is ever cut short
 		a.open = func() store.Store { return st.Open() }
 	}
@@ -63,7 +65,7 @@ func NewArenaWith(opts ArenaOptions) *Arena {
 	if !opts.Quiet {
 		a.rec.changed = a.Sample
 	}
-	a.rec.start()
+	a.rec.start(until)
 	return a
 }
 

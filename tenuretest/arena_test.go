@@ -68,6 +68,21 @@ func mustTell(t *testing.T, a *tenuretest.Arena, want []string, kinds ...tenuret
 	}
 }
 
+func TestAnArenaMissesNothingThatIsCompactedAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 5000 { // it takes luck to come between the recorder's list and its watch
+		a := tenuretest.NewArena()
+		tx := store.Tx{Then: []store.Op{store.Put("somebody", nil, store.NoLease)}}
+		if _, err := a.Store().Commit(t.Context(), tx); err != nil {
+			t.Fatal(err)
+		}
+		a.Store().(*memstore.Store).Compact(1 << 62)
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestAnArenaRecordsWhatHappens(t *testing.T) {
 	inArena(t, tenuretest.ArenaOptions{}, func(t *testing.T, a *tenuretest.Arena) {
 		n, other := join(t, a, "a"), join(t, a, "b")

@@ -39,25 +39,35 @@ func newRecorder(st store.Store, h *History) *recorder {
 	return r
 }
 
-// start returns once nothing can be missed any more.
-func (r *recorder) start() {
+// How much start waits for.
+const (
+	untilListed   = 1 // enough where nobody compacts
+	untilWatching = 2 // the first step of a watch; a quiet server takes seconds to make one
+)
+
+// start returns once it has taken that many steps. From the first on nothing is
+// missed that is not compacted, from the second on nothing at all.
+func (r *recorder) start(until int) {
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(context.Background())
 	begun := make(chan struct{})
 	go func() {
-		begin := sync.OnceFunc(func() { close(begun) })
-		first := true
+		steps := 0
 		for batch, err := range store.Follow(ctx, r.st, "", nil) {
-			begin()
-			if batch.Listed && !first {
+			if batch.Listed && steps > 0 {
 				err = fmt.Errorf("%w: from revision %d to %d", store.ErrCompacted, batch.Since, batch.Revision)
 			}
 			if err != nil {
+				if steps < until {
+					close(begun)
+				}
 				r.ended(ctx, err)
 				return
 			}
-			first = false
 			r.take(batch.Changes)
+			if steps++; steps == until {
+				close(begun)
+			}
 		}
 	}()
 	<-begun
