@@ -2,6 +2,7 @@ package tenure
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tenure-go/tenure/internal/protocol"
@@ -13,7 +14,7 @@ import (
 type candidacy struct {
 	ctx      context.Context // for its values only
 	election string
-	priority int
+	opts     CampaignOptions
 	attended bool             // by Lead, which says when a term has drained
 	drain    time.Duration    // how long its function may take to return
 	won      chan *Leadership // holds one
@@ -21,13 +22,14 @@ type candidacy struct {
 	err      error // valid once done is closed
 
 	// ---
+	priority     int
+	preemptAfter time.Duration
+	unwell       error // why it must not lead: its health check,
+	ineligible   error // its policy
+
 	term      *Leadership // the present one, until it has drained
 	dismissed bool        // nobody wants it any more
 	finished  bool
-}
-
-func (c *candidacy) campaign() protocol.Event {
-	return protocol.Campaign{Election: c.election, Priority: c.priority}
 }
 
 // waiting: it wants to be elected and has no term.
@@ -52,7 +54,7 @@ func (m *Member) Campaign(ctx context.Context, election string, opts CampaignOpt
 }
 
 func (m *Member) startCampaign(ctx context.Context, election string, opts CampaignOptions) (*Leadership, error) {
-	c, err := m.enter(ctx, &candidacy{election: election, priority: opts.Priority})
+	c, err := m.enter(ctx, &candidacy{election: election, opts: opts})
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +66,13 @@ func (m *Member) enter(ctx context.Context, c *candidacy) (*candidacy, error) {
 	if err := checkName("election name", c.election); err != nil {
 		return nil, err
 	}
+	if err := c.opts.validate(); err != nil {
+		return nil, err
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	c.priority, c.preemptAfter = c.opts.Priority, c.opts.PreemptAfter
 	c.ctx, c.won, c.done = ctx, make(chan *Leadership, 1), make(chan struct{})
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -79,8 +85,33 @@ func (m *Member) enter(ctx context.Context, c *candidacy) (*candidacy, error) {
 		return nil, ErrAlreadyCandidate
 	}
 	m.candidates[c.election] = c
-	m.post(c.campaign())
+	m.attend(c)
+	m.post(m.wish(c))
 	return c, nil
+}
+
+// attend starts what a candidacy asks of others as long as it lives. Member.mu is
+// held.
+func (m *Member) attend(c *candidacy) {
+	if c.opts.Health == nil && c.opts.Policy == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(m.ctx)
+	m.live.Go(func() {
+		defer cancel()
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+		}
+	})
+	if check := c.opts.Health; check != nil {
+		m.live.Go(func() {
+			m.watchHealth(ctx, c.election, check, func(err error) { m.bar(c, &c.unwell, err) })
+		})
+	}
+	if policy := c.opts.Policy; policy != nil {
+		m.live.Go(func() { m.followPolicy(ctx, c, policy) })
+	}
 }
 
 // post gives an event to the session; without one there is nothing to tell, and
@@ -207,6 +238,11 @@ func (m *Member) elected(c *candidacy, l *Leadership) {
 
 func (m *Member) termEnded(l *Leadership) {
 	info, cause := l.info(), l.Cause()
+	if errors.Is(cause, ErrLost) || errors.Is(cause, ErrUnhealthy) {
+		m.mu.Lock()
+		m.flapped(info.Election)
+		m.mu.Unlock()
+	}
 	m.note(func() {
 		m.opts.Logger.Info("term ended", "election", info.Election, "member", info.Member, "token", info.Token, "cause", cause)
 		if f := m.opts.Trace.Ended; f != nil {

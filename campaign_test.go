@@ -168,7 +168,7 @@ func TestOnlyTheFirstInLineWatchTheSeats(t *testing.T) {
 		w.pass(ttl)
 		mustWatch := func(n int) {
 			t.Helper()
-			if got := calls(nodes).Watch - len(nodes); got != n { // one each of its own terms
+			if got := calls(nodes).Watch - 2*len(nodes); got != n { // each watches its own terms, and what operators want
 				t.Errorf("%d have begun to watch the seats, want %d", got, n)
 			}
 		}
@@ -178,7 +178,7 @@ func TestOnlyTheFirstInLineWatchTheSeats(t *testing.T) {
 		w.must(l.Resign(t.Context()))
 		line[1].leads()
 		w.pass(2 * round)
-		watch := calls(nodes).Watch - len(nodes)
+		watch := calls(nodes).Watch - 2*len(nodes)
 		if watch < first+1 || watch > first+3 {
 			t.Errorf("%d have begun to watch the seats", watch)
 		}

@@ -7,8 +7,9 @@ import (
 	"github.com/tenure-go/tenure/internal/protocol"
 )
 
-// Causes of a term's end. The first group is the holder's own doing; the
-// second unwraps to ErrLost.
+// Causes of a term's end. The first group is the holder's own doing; the second
+// unwraps to ErrLost, and the third to ErrYielded. The message of one that somebody
+// wanted says who, and why.
 var (
 	// ErrResigned: Resign was called, or the function given to Lead returned.
 	ErrResigned = errors.New("tenure: resigned")
@@ -24,6 +25,23 @@ var (
 	ErrUnproven = protocol.ErrUnproven
 	// ErrDispossessed: somebody else deleted or overwrote the seat.
 	ErrDispossessed = protocol.ErrDispossessed
+	// ErrDeposed: somebody forced an election; see View.Depose.
+	ErrDeposed = protocol.ErrDeposed
+
+	// ErrYielded: the term was ended cleanly, but not by its holder's function. The
+	// seat is passed on when that has returned, and the member stays a candidate.
+	ErrYielded = protocol.ErrYielded
+	// ErrTransferred: the seat goes to a named member.
+	ErrTransferred = protocol.ErrTransferred
+	// ErrPreempted: somebody of a higher priority waits, and the term has lasted
+	// for its PreemptAfter.
+	ErrPreempted = protocol.ErrPreempted
+	// ErrDrained: an operator wants the member to give up its seats; see Drain.
+	ErrDrained = protocol.ErrDrained
+	// ErrIneligible: the Policy says that the member must not lead.
+	ErrIneligible = protocol.ErrIneligible
+	// ErrUnhealthy: a Health check has failed for longer than its grace.
+	ErrUnhealthy = protocol.ErrUnhealthy
 )
 
 // Other errors that callers test for.
@@ -39,6 +57,14 @@ var (
 	// ErrDrainTimeout: the function given to Lead has not returned in its drain
 	// time after the term ended.
 	ErrDrainTimeout = errors.New("tenure: drain timeout")
+	// ErrNoLeader: nobody leads whom what was asked for could concern.
+	ErrNoLeader = errors.New("tenure: nobody leads")
+	// ErrChanged: the leader is not the one any more that the caller saw.
+	ErrChanged = errors.New("tenure: the leader has changed")
+	// ErrNotCandidate: the member does not wait for the seat, or may not have it.
+	ErrNotCandidate = errors.New("tenure: not a candidate")
+	// ErrWentElsewhere: the seat was passed on, but not to the member that was named.
+	ErrWentElsewhere = errors.New("tenure: the seat went to another")
 	// ErrCorrupt: a record in the store cannot be read by this program.
 	ErrCorrupt = protocol.ErrCorrupt
 	// ErrWentBack: the store answered with an older state than it had shown before

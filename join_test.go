@@ -114,10 +114,10 @@ func TestJoinRefusesStoresThatLackWhatAnElectionNeeds(t *testing.T) {
 		want error
 	}{
 		"nothing":                   {func(*store.Capabilities) {}, nil},
-		"enough writes":             {func(c *store.Capabilities) { c.MaxOps = 5 }, nil},
+		"enough writes":             {func(c *store.Capabilities) { c.MaxOps = 7 }, nil},
 		"several keys":              {func(c *store.Capabilities) { c.MultiKey = false }, store.ErrUnsupported},
 		"another's lease":           {func(c *store.Capabilities) { c.ForeignLease = false }, store.ErrUnsupported},
-		"writes for a hand-over":    {func(c *store.Capabilities) { c.MaxOps = 4 }, store.ErrUnsupported},
+		"writes for a hand-over":    {func(c *store.Capabilities) { c.MaxOps = 6 }, store.ErrUnsupported},
 		"leases as short as wanted": {func(c *store.Capabilities) { c.MinTTL = time.Minute }, tenure.ErrInvalid},
 	}
 	for name, tt := range tests {

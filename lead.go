@@ -30,9 +30,10 @@ func Lead(ctx context.Context, st store.Store, election string, work func(contex
 // of Resign or Close, or because the term was lost.
 //
 // When work returns, the seat is handed to the next candidate, and Lead returns
-// what work has returned; a panic of work is returned as a *PanicError. Only
-// when the term was lost, or with LeadOptions.Requeue, does Lead campaign again,
-// once work has returned: it never calls work twice at a time.
+// what work has returned; a panic of work is returned as a *PanicError. Only when the
+// term was ended by others (its Cause is ErrLost or ErrYielded), or with
+// LeadOptions.Requeue or Retry, does Lead campaign again, once work has returned: it
+// never calls work twice at a time.
 //
 // Work that does not return within LeadOptions.DrainTimeout after its context
 // was cancelled is reported to Trace.Overrun and waited for further; see
@@ -49,7 +50,7 @@ func (m *Member) Lead(ctx context.Context, election string, work func(context.Co
 	if err != nil {
 		return &Error{Op: "lead", Election: election, Err: err}
 	}
-	c, err := m.enter(ctx, &candidacy{election: election, priority: opts.Priority, attended: true, drain: opts.DrainTimeout})
+	c, err := m.enter(ctx, &candidacy{election: election, opts: opts.campaign(), attended: true, drain: opts.DrainTimeout})
 	if err != nil {
 		return &Error{Op: "lead", Election: election, Err: err}
 	}
@@ -59,7 +60,7 @@ func (m *Member) Lead(ctx context.Context, election string, work func(context.Co
 			return &Error{Op: "lead", Election: election, Err: err}
 		}
 		end, err := l.attend(ctx, work, opts)
-		if !m.leadAgain(ctx, c, l, end, opts.Requeue && err == nil) {
+		if !m.leadAgain(ctx, c, l, end, err, opts) {
 			return err
 		}
 	}
@@ -74,19 +75,26 @@ const (
 	abandoned         // it still runs, and so its seat is left to end with the lease
 )
 
-// leadAgain lets a candidacy that was lost, or is to stay in line, campaign again,
-// unless its work still runs. It ends any other, and waits until its seat has been
-// passed on.
-func (m *Member) leadAgain(ctx context.Context, c *candidacy, l *Leadership, end outcome, requeue bool) bool {
+// leadAgain lets a candidacy whose term was ended by others, or that is to stay in
+// line, campaign again, unless its work still runs. It ends any other, and waits until
+// its seat has been passed on.
+func (m *Member) leadAgain(ctx context.Context, c *candidacy, l *Leadership, end outcome, err error, opts LeadOptions) bool {
+	cause := l.Cause()
+	byOthers := errors.Is(cause, ErrLost) || errors.Is(cause, ErrYielded)
+	stays := byOthers || opts.Requeue && err == nil || opts.Retry && err != nil
 	m.mu.Lock()
-	again := end == returned && (requeue || errors.Is(l.Cause(), ErrLost)) && ctx.Err() == nil && !c.dismissed
+	again := end == returned && stays && ctx.Err() == nil && !c.dismissed
+	if again && !byOthers && err != nil {
+		m.flapped(c.election)
+		m.failed(l, err, opts.failed)
+	}
 	c.term = nil
 	c.dismissed = !again
 	switch {
 	case end != abandoned && m.session == l.s:
-		m.post(protocol.Drained{Election: c.election, Token: l.token, Again: again})
+		m.post(protocol.Drained{Election: c.election, Token: l.token, Again: again, Aside: m.aside(c.election)})
 	case again && m.err == nil:
-		m.post(c.campaign())
+		m.post(m.wish(c))
 	default:
 		m.finish(c, m.err)
 	}
@@ -103,10 +111,9 @@ func (l *Leadership) attend(ctx context.Context, work func(context.Context, Term
 	stop := context.AfterFunc(ctx, func() { l.resign(context.Cause(ctx)) })
 	defer stop()
 	result := make(chan error, 1)
-	go call(work, l, result)
+	go l.work(work, opts, result)
 	select {
 	case err := <-result:
-		l.resign(ErrResigned)
 		return returned, err
 	case <-l.ctx.Done():
 	}
@@ -130,18 +137,51 @@ func (l *Leadership) attend(ctx context.Context, work func(context.Context, Term
 	}
 }
 
-// call turns every way in which work can end into an error.
-func call(work func(context.Context, Term) error, l *Leadership, result chan<- error) {
+// work calls the functions of a term, one after the other.
+func (l *Leadership) work(work func(context.Context, Term) error, opts LeadOptions, result chan<- error) {
+	call(l.ctx, l, work, func(err error) {
+		l.resign(ErrResigned)
+		if opts.BeforeRelease == nil {
+			result <- err
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), opts.DrainTimeout)
+		defer cancel()
+		call(ctx, l, opts.BeforeRelease, func(late error) {
+			if late != nil {
+				err = errors.Join(err, late)
+			}
+			result <- err
+		})
+	})
+}
+
+// call turns every way in which a function can end into an error, for what follows.
+func call(ctx context.Context, t Term, f func(context.Context, Term) error, then func(error)) {
 	var err error
 	ended := false
 	defer func() {
 		if !ended {
 			err = &PanicError{Value: recover(), Stack: debug.Stack()}
 		}
-		result <- err
+		then(err)
 	}()
-	err = work(l.ctx, l)
+	err = f(ctx, t)
 	ended = true
+}
+
+// failed says that a function has failed, and will be called again.
+func (m *Member) failed(l *Leadership, err error, also func(error)) {
+	info := l.info()
+	m.note(func() {
+		m.opts.Logger.Warn("the function failed", "election", info.Election, "member", info.Member, "token", info.Token, "error", err)
+		if f := m.opts.Trace.Failed; f != nil {
+			f(info, err)
+		}
+		if also != nil {
+			also(err)
+		}
+	})
 }
 
 func (m *Member) overran(l *Leadership, after time.Duration) {

@@ -2,6 +2,7 @@ package tenure
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,13 +27,16 @@ type Term interface {
 	// happens; renewals move it. Until the end of its clean drain a term that
 	// is no longer held still has one.
 	Until() time.Time
-	// Cause says why the term has ended: ErrResigned, ErrClosed, the cause of
-	// the context given to Lead, or an error that is ErrLost. It is nil before.
+	// Cause says why the term has ended: ErrResigned, ErrClosed, the cause of the
+	// context given to Lead, an error that is ErrLost, or one that is ErrYielded. It
+	// is nil before.
 	Cause() error
 	// Resign ends the term. Inside Lead it returns at once, and the seat is
 	// handed over when the function has returned. Otherwise it waits until the
 	// seat has been handed over, or for ctx; the hand-over goes on in either
-	// case. A term that has ended already is nil, not an error.
+	// case. A term that has ended already is nil, not an error; without Lead, one
+	// that was ended with an ErrYielded keeps its seat until Resign says that nobody
+	// works under it any more.
 	Resign(ctx context.Context) error
 }
 
@@ -46,6 +50,7 @@ type Leadership struct {
 	evidence deadline
 	lapsed   atomic.Bool // a reader has seen a deadline passed; that is final
 	ended    atomic.Bool
+	released atomic.Bool // it has drained
 }
 
 var _ Term = (*Leadership)(nil)
@@ -110,20 +115,30 @@ func (l *Leadership) end(cause error) {
 //
 // The protocol is told before the context is cancelled: the function may return
 // at once, and that it has drained must not be said before that it was to.
-func (l *Leadership) resign(cause error) {
+func (l *Leadership) resign(cause error) { l.resignTo(cause, "") }
+
+func (l *Leadership) resignTo(cause error, to string) {
 	l.ended.Store(true)
-	l.s.inbox.put(protocol.Resign{Election: l.c.election, Token: l.token, Cause: cause})
+	l.s.inbox.put(protocol.Resign{Election: l.c.election, Token: l.token, Cause: cause, To: to})
 	l.cancel(cause)
 }
 
 // drained lets the protocol pass the seat on.
 func (l *Leadership) drained() {
+	l.released.Store(true)
 	l.s.inbox.put(protocol.Drained{Election: l.c.election, Token: l.token})
 }
 
 // Resign implements Term.
 func (l *Leadership) Resign(ctx context.Context) error {
-	l.resign(ErrResigned)
+	if err := l.leave(ctx, ErrResigned, ""); err != nil {
+		return l.fail("resign", err)
+	}
+	return nil
+}
+
+func (l *Leadership) leave(ctx context.Context, cause error, to string) error {
+	l.resignTo(cause, to)
 	if l.c.attended {
 		return nil
 	}
@@ -132,8 +147,45 @@ func (l *Leadership) Resign(ctx context.Context) error {
 	case <-l.c.done:
 		return nil
 	case <-ctx.Done():
-		return &Error{Op: "resign", Election: l.c.election, Err: ctx.Err()}
+		return ctx.Err()
 	}
+}
+
+// TransferTo is Resign for a named member, which must be in line or stand back: the
+// term ends with ErrTransferred, and the seat goes to that member, or, if it is gone
+// by the time the function has returned, to the first in line. Inside Lead it returns
+// at once, and this member stays a candidate. Otherwise it waits for the outcome. A
+// transfer to this member itself does nothing.
+//
+// Errors: ErrNotCandidate, and the term goes on; ErrWentElsewhere; the cause of the
+// term's end if it has ended; those of the store and of ctx.
+func (l *Leadership) TransferTo(ctx context.Context, member string) error {
+	if err := l.transferTo(ctx, member); err != nil {
+		return l.fail("transfer", err)
+	}
+	return nil
+}
+
+func (l *Leadership) transferTo(ctx context.Context, member string) error {
+	switch {
+	case !l.Held():
+		return l.lossCause()
+	case member == l.Member():
+		return nil
+	}
+	view := NewView(l.s.m.st, l.c.election)
+	look, err := view.look(ctx)
+	if err != nil {
+		return err
+	}
+	if look.candidate(member) == nil {
+		return fmt.Errorf("%w: %q", ErrNotCandidate, member)
+	}
+	if err := l.leave(ctx, fmt.Errorf("%w to %s", ErrTransferred, member), member); err != nil || l.c.attended {
+		return err
+	}
+	_, err = view.transferred(ctx, l.token, member)
+	return err
 }
 
 // Guard is the condition that a term is current, for the user's own
@@ -174,18 +226,8 @@ func (l *Leadership) Commit(ctx context.Context, tx store.Tx) (store.Result, err
 	if err := tx.Validate(l.s.m.st.Capabilities()); err != nil {
 		return store.Result{}, l.fail("commit", err)
 	}
-	seat := protocol.SeatKey(l.c.election)
-	guarded := tx.Under(protocol.DataPrefix)
-	guarded.If = append(guarded.If, store.ModifiedAt(seat, l.token))
-	guarded.Else = append(guarded.Else, seat)
-	ctx, cancel := context.WithDeadline(ctx, l.Until())
-	defer cancel()
-	sent := l.s.clock.now()
-	res, err := l.s.m.st.Commit(ctx, guarded)
+	res, err := l.commit(ctx, tx.Under(protocol.DataPrefix))
 	if err != nil {
-		return store.Result{}, l.fail("commit", err)
-	}
-	if err := l.proved(sent, res.Revision, res.Committed || isAt(res.Entry(seat), l.token)); err != nil {
 		return store.Result{}, l.fail("commit", err)
 	}
 	entries := res.Entries
@@ -197,6 +239,22 @@ func (l *Leadership) Commit(ctx context.Context, tx store.Tx) (store.Result, err
 		}
 	}
 	return res, nil
+}
+
+// commit applies a transaction under the term's guard.
+func (l *Leadership) commit(ctx context.Context, tx store.Tx) (store.Result, error) {
+	seat := protocol.SeatKey(l.c.election)
+	tx.If = append(tx.If, store.ModifiedAt(seat, l.token))
+	tx.Else = append(tx.Else, seat)
+	ctx, cancel := context.WithDeadline(ctx, l.Until())
+	defer cancel()
+	sent := l.s.clock.now()
+	res, err := l.s.m.st.Commit(ctx, tx)
+	if err != nil {
+		return store.Result{}, err
+	}
+	current := res.Committed || isAt(res.Entry(seat), l.token)
+	return res, l.proved(sent, res.Revision, current, res.Entry(seat))
 }
 
 // Verify asks the store whether the term is current. Nil says that it was at
@@ -214,18 +272,20 @@ func (l *Leadership) Verify(ctx context.Context) error {
 	if err != nil {
 		return l.fail("verify", err)
 	}
-	if err := l.proved(sent, listing.Revision, isAt(listing.Entry(seat), l.token)); err != nil {
+	entry := listing.Entry(seat)
+	if err := l.proved(sent, listing.Revision, isAt(entry, l.token), entry); err != nil {
 		return l.fail("verify", err)
 	}
 	return nil
 }
 
 // proved hands to the protocol what a reply showed of the seat.
-func (l *Leadership) proved(sent protocol.Instant, rev store.Revision, current bool) error {
-	l.s.inbox.put(protocol.Proof{Election: l.c.election, Token: l.token, Sent: sent, Revision: rev, Current: current})
+func (l *Leadership) proved(sent protocol.Instant, rev store.Revision, current bool, seat *store.Entry) error {
+	l.s.inbox.put(protocol.Proof{Election: l.c.election, Token: l.token, Sent: sent, Revision: rev, Current: current, Seat: seat})
 	if !current {
-		l.end(ErrDispossessed)
-		return ErrDispossessed
+		cause := protocol.LossOf(seat, l.token)
+		l.end(cause)
+		return cause
 	}
 	return nil
 }

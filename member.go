@@ -31,6 +31,8 @@ type Member struct {
 	mu         sync.Mutex
 	session    *session // nil while it is being remade
 	candidates map[string]*candidacy
+	flaps      map[string]*flaps // by election
+	unwell     error             // why the member must lead nothing
 	closing    bool
 	err        error // the member cannot have a session any more
 
@@ -78,6 +80,7 @@ func join(ctx context.Context, st store.Store, opts Options) (*Member, error) {
 		instance:   nonce(),
 		notes:      newInbox[func()](),
 		candidates: map[string]*candidacy{},
+		flaps:      map[string]*flaps{},
 		abandoned:  make(chan struct{}),
 		closed:     make(chan struct{}),
 	}
@@ -96,6 +99,9 @@ func join(ctx context.Context, st store.Store, opts Options) (*Member, error) {
 		defer close(ended)
 		m.run(s)
 	})
+	if check := m.opts.Health; check != nil {
+		m.live.Go(func() { m.watchHealth(m.ctx, "", check, m.setUnwell) })
+	}
 	return m, nil
 }
 
@@ -117,6 +123,30 @@ func (m *Member) Healthy() error {
 		return ErrSessionExpired
 	}
 	return nil
+}
+
+// setUnwell notes why the member must lead nothing; nil: it may.
+func (m *Member) setUnwell(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	news := (m.unwell == nil) != (err == nil)
+	m.unwell = err
+	for _, c := range m.candidates {
+		if news && !c.dismissed {
+			m.tell(c)
+		}
+	}
+}
+
+// warn says that a term may end soon.
+func (m *Member) warn(l *Leadership, left time.Duration) {
+	info := l.info()
+	m.note(func() {
+		m.opts.Logger.Warn("the term may end soon", "election", info.Election, "member", info.Member, "token", info.Token, "left", left)
+		if f := m.opts.Trace.Warning; f != nil {
+			f(info, left)
+		}
+	})
 }
 
 // run keeps the member in session until Close.
@@ -166,7 +196,7 @@ func (m *Member) began(s *session) {
 	m.session = s
 	for _, c := range m.candidates {
 		if c.waiting() {
-			s.inbox.put(c.campaign())
+			s.inbox.put(m.wish(c))
 		}
 	}
 	info := s.info()

@@ -2,6 +2,7 @@ package tenure
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,10 @@ const (
 	MaxName = 1 << 10
 	// MaxEndpoint is the longest endpoint, in bytes.
 	MaxEndpoint = 4 << 10
+	// MaxAnnouncement is the longest announcement, in bytes.
+	MaxAnnouncement = 64 << 10
+	// MaxReason is the longest that either half of a Reason may be, in bytes.
+	MaxReason = 1 << 10
 )
 
 // Defaults of Options.
@@ -30,6 +35,7 @@ const (
 	DefaultTTL          = 10 * time.Second
 	DefaultDrift        = 0.01
 	DefaultDrainTimeout = 30 * time.Second
+	DefaultFlapLimit    = 3
 )
 
 // Options are the settings of a Member. The zero value works.
@@ -59,18 +65,47 @@ type Options struct {
 	Logger *slog.Logger
 	// Trace is called back; see there.
 	Trace *Trace
+	// Health, if not nil, says whether the member is fit to lead anything. It is
+	// called every third of the TTL, one call at a time, with a context that ends
+	// after as long, and must return then. An error or a panic is a failure. Once
+	// it has failed for HealthGrace, terms end with ErrUnhealthy, their seats are
+	// handed over, and the member takes none until a call succeeds.
+	Health func(context.Context) error
+	// HealthGrace is for how long a Health check may fail. Default: the TTL.
+	HealthGrace time.Duration
+	// FlapLimit is how many terms of one election may end within 5 minutes against
+	// this member's will (lost, unhealthy, or by a function that failed and is to be
+	// called again) before it stands back from the election: for 1 s, and twice as
+	// long each further time, up to a minute. While it stands back it takes the seat
+	// only when it is named by a transfer, which also forgets what was counted.
+	// Default 3; a negative one counts and never stands back.
+	FlapLimit int
 }
 
 // CampaignOptions are the settings of one campaign. The zero value works.
 type CampaignOptions struct {
-	// Priority puts a candidate before those of a lower one. Default 0.
+	// Priority puts a candidate before those of a lower one. Default 0. See
+	// Member.SetPriority.
 	Priority int
+	// PreemptAfter, if not zero, lets a candidate of a higher priority have the
+	// seat before this member's function is done: once a term has lasted so long,
+	// it ends with ErrPreempted as soon as there is such a candidate. The time keeps
+	// two members whose priorities change from passing the seat to and fro.
+	PreemptAfter time.Duration
+	// Policy, if not nil, says who may lead; see there.
+	Policy Policy
+	// Health is as in Options, for this election alone.
+	Health func(context.Context) error
 }
 
 // LeadOptions are the settings of Member.Lead. The zero value works.
 type LeadOptions struct {
-	// Priority puts a candidate before those of a lower one. Default 0.
-	Priority int
+	// The settings that Campaign has, too; see CampaignOptions.
+	Priority     int
+	PreemptAfter time.Duration
+	Policy       Policy
+	Health       func(context.Context) error
+
 	// DrainTimeout is how long the function may take to return after its context
 	// was cancelled, before that is reported (Trace.Overrun). Default 30 s.
 	DrainTimeout time.Duration
@@ -85,6 +120,23 @@ type LeadOptions struct {
 	// context, with an error of the function, or with Close. When nobody else
 	// waits, the function is called again at once.
 	Requeue bool
+	// Retry keeps the member in line when its function has failed or panicked: the
+	// seat is handed over, the failure is counted (Options.FlapLimit) and reported
+	// (Trace.Failed), and Lead campaigns again. A member that fails at every
+	// election so stands back ever longer, up to a minute.
+	Retry bool
+	// BeforeRelease, if not nil, is called once for each term, after the function
+	// has returned and before the seat is passed on. Its context is alive and ends
+	// after the DrainTimeout. Term.Cause says why the term has ended; where that is
+	// ErrLost, the seat may be another's already. Its error is treated as one of the
+	// function.
+	BeforeRelease func(context.Context, Term) error
+
+	failed func(error) // called back, too, where Trace.Failed is
+}
+
+func (o LeadOptions) campaign() CampaignOptions {
+	return CampaignOptions{Priority: o.Priority, PreemptAfter: o.PreemptAfter, Policy: o.Policy, Health: o.Health}
 }
 
 func (o Options) withDefaults(caps store.Capabilities) (Options, error) {
@@ -92,6 +144,8 @@ func (o Options) withDefaults(caps store.Capabilities) (Options, error) {
 	o.TTL = cmp.Or(o.TTL, max(DefaultTTL, caps.MinTTL))
 	o.Drift = cmp.Or(o.Drift, DefaultDrift)
 	o.Margin = cmp.Or(o.Margin, min(o.TTL/10, time.Second))
+	o.HealthGrace = cmp.Or(o.HealthGrace, o.TTL)
+	o.FlapLimit = cmp.Or(o.FlapLimit, DefaultFlapLimit)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -116,6 +170,8 @@ func (o Options) validate(caps store.Capabilities) error {
 		return invalid("TTL of %v; the shortest that a %s store gives is %v", o.TTL, caps.Name, caps.MinTTL)
 	case !(o.Drift >= 0 && o.Drift <= 0.1): // so written, it refuses NaN
 		return invalid("drift of %v; it must be from 0 to 0.1", o.Drift)
+	case o.HealthGrace < 0:
+		return invalid("health grace of %v; it must not be negative", o.HealthGrace)
 	case o.Margin < 0:
 		return invalid("margin of %v; it must not be negative", o.Margin)
 	case protocol.Trust(o.TTL, o.Drift, o.Margin) < o.TTL-o.TTL/4:
@@ -124,6 +180,13 @@ func (o Options) validate(caps store.Capabilities) error {
 		return invalid("margin of %v and a drift of %v, which is %v of the TTL of %v; together they may take "+
 			"a quarter of the TTL, %v, so that a renewal may go unanswered; lower them or lengthen the TTL",
 			o.Margin, o.Drift, time.Duration(float64(o.TTL)*o.Drift), o.TTL, o.TTL/4)
+	}
+	return nil
+}
+
+func (o CampaignOptions) validate() error {
+	if o.PreemptAfter < 0 {
+		return invalid("preemption after %v; it must not be negative", o.PreemptAfter)
 	}
 	return nil
 }
@@ -154,7 +217,7 @@ func checkName(what, name string) error {
 // checkStore refuses a store that lacks what an election needs.
 func checkStore(st store.Store) error {
 	c := st.Capabilities()
-	const ops = 5 // of a hand-over
+	const ops = 7 // of a hand-over
 	switch {
 	case !c.MultiKey:
 		return fmt.Errorf("%w: a %s store has no transactions over several keys, which an election needs", store.ErrUnsupported, c.Name)

@@ -17,7 +17,7 @@ import (
 const (
 	maxCommits      = 64
 	maxReads        = 4
-	maxLooksPerRead = 64 // with two items each, one transaction of etcd
+	maxLooksPerRead = 42 // with three items each and one that they share, one transaction of etcd
 )
 
 // workers work off what is put into them, in order of arrival: so many goroutines at
@@ -82,11 +82,17 @@ func (s *session) look(looks []protocol.Look) {
 		q.Keys = append(q.Keys, a.Query.Keys...)
 		q.Prefixes = append(q.Prefixes, a.Query.Prefixes...)
 	}
+	q.Keys, q.Prefixes = distinct(q.Keys), distinct(q.Prefixes)
 	sent := s.clock.now()
 	l, err := s.m.st.List(ctx, q)
 	for _, a := range looks {
 		s.inbox.put(protocol.Looked{ID: a.ID, Election: a.Election, Sent: sent, Listing: part(&l, a.Query), Err: err})
 	}
+}
+
+func distinct(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // part is the answer to one of several queries that were asked as one.

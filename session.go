@@ -2,6 +2,7 @@ package tenure
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -67,6 +68,7 @@ func newSession(m *Member, lease store.Lease, c clock, sent protocol.Instant) *s
 		Round:    roundOf(lease.TTL),
 		Grace:    graceOf(lease.TTL),
 		Near:     near,
+		Longest:  MaxTTL,
 	})
 	s.trust.set(s.core.Deadline())
 	return s
@@ -80,6 +82,7 @@ func (s *session) info() SessionInfo {
 // returns when every request and watch has ended.
 func (s *session) run() {
 	s.watchSeats(false)
+	s.watch(s.ctx, protocol.ControlPrefix)
 	s.loop()
 	s.commits.drop()
 	s.looks.drop()
@@ -120,6 +123,10 @@ func (s *session) watchSeats(on bool) {
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.unwatch = cancel
+	s.watch(ctx, prefix)
+}
+
+func (s *session) watch(ctx context.Context, prefix string) {
 	s.wg.Go(func() {
 		s.follow(ctx, prefix, func(b store.Batch) {
 			for _, ev := range b.Events {
@@ -183,6 +190,10 @@ func (s *session) do(action protocol.Action) {
 		if l := s.terms[a.Election]; l != nil {
 			l.evidence.set(a.Until)
 		}
+	case protocol.Warn:
+		if l := s.terms[a.Election]; l != nil {
+			s.m.warn(l, a.Left)
+		}
 	case protocol.End:
 		s.end(a)
 	case protocol.Done:
@@ -202,6 +213,9 @@ func (s *session) begin(a protocol.Begin) {
 	}
 	l := newLeadership(s, c, a.Token, a.Until)
 	s.terms[a.Election] = l
+	if a.Named {
+		s.m.forgetFlaps(a.Election)
+	}
 	s.m.elected(c, l)
 }
 
@@ -212,7 +226,15 @@ func (s *session) end(a protocol.End) {
 	}
 	l.end(a.Cause)
 	s.m.termEnded(l)
-	if !l.c.attended {
+	switch {
+	case l.c.attended: // Lead says when it has drained
+	case errors.Is(l.Cause(), ErrYielded): // Resign does
+		time.AfterFunc(DefaultDrainTimeout, func() {
+			if !l.released.Load() {
+				s.m.overran(l, DefaultDrainTimeout)
+			}
+		})
+	default:
 		l.drained()
 	}
 }

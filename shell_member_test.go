@@ -31,6 +31,57 @@ type shellMember struct {
 	final  int                         // how much was told when Close had returned
 	closed bool
 	leads  map[string]context.CancelCauseFunc
+
+	policy *shellPolicy
+	unwell atomic.Bool
+}
+
+// shellPolicy is one for all elections of a member.
+type shellPolicy struct {
+	changed chan struct{}
+
+	mu       sync.Mutex
+	campaign tenure.Verdict
+	invalid  string // the leader that is not valid; empty: none
+}
+
+func newShellPolicy() *shellPolicy {
+	return &shellPolicy{changed: make(chan struct{}, 1), campaign: tenure.Yes}
+}
+
+func (p *shellPolicy) set(campaign tenure.Verdict, invalid string) {
+	p.mu.Lock()
+	p.campaign, p.invalid = campaign, invalid
+	p.mu.Unlock()
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (p *shellPolicy) ShouldCampaign(tenure.Identity) tenure.Verdict {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.campaign
+}
+
+func (p *shellPolicy) IsValidLeader(leader tenure.Identity) tenure.Verdict {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if leader.Member == p.invalid {
+		return tenure.No
+	}
+	return tenure.Yes
+}
+
+func (p *shellPolicy) Changed() <-chan struct{} { return p.changed }
+
+// health is a check that fails while the member is unwell.
+func (m *shellMember) health(context.Context) error {
+	if m.unwell.Load() {
+		return errWork
+	}
+	return nil
 }
 
 func (m *shellMember) problem(format string, args ...any) {
@@ -45,7 +96,10 @@ var shellTold = map[string]string{
 	"term ended":      "term ended",
 	"the function still runs after its drain time":                    "overrun",
 	"the member id has another owner; waiting for its session to end": "duplicate",
-	"request failed": "trouble",
+	"request failed":        "trouble",
+	"the term may end soon": "warning",
+	"standing back":         "stood back",
+	"the function failed":   "failed",
 }
 
 // Handle takes a log record.
@@ -162,6 +216,30 @@ func (m *shellMember) trace(slow time.Duration) *tenure.Trace {
 			}
 			m.traced("trouble", election, request)
 		},
+		Warning: func(t tenure.TermInfo, left time.Duration) {
+			defer enter()()
+			m.run.tally.count("warning", 1)
+			m.traced("warning", t.Election, t.Token)
+			if before := m.terms[t.Election]; before == nil || *before != t || left > round {
+				m.run.problem("warned of %v, %v before its end, and in office was %v", t, left, before)
+			}
+		},
+		StoodBack: func(election string, flaps int, during time.Duration) {
+			defer enter()()
+			m.run.tally.count("stood back", 1)
+			m.traced("stood back", election)
+			if flaps <= tenure.DefaultFlapLimit || during < time.Second || during > 75*time.Second {
+				m.run.problem("stood back for %v after %d flaps", during, flaps)
+			}
+		},
+		Failed: func(t tenure.TermInfo, err error) {
+			defer enter()()
+			m.run.tally.count("failed", 1)
+			m.traced("failed", t.Election, t.Token)
+			if err == nil {
+				m.run.problem("failed %v, and no error", t)
+			}
+		},
 		DuplicateWait: func(string, string, time.Duration) {
 			defer enter()()
 			m.traced("duplicate")
@@ -180,7 +258,7 @@ var errTold = errors.New("told to stop")
 
 func isCause(err error) bool {
 	return slices.ContainsFunc([]error{
-		tenure.ErrResigned, tenure.ErrClosed, tenure.ErrLost, errTold,
+		tenure.ErrResigned, tenure.ErrClosed, tenure.ErrLost, tenure.ErrYielded, errTold,
 	}, func(target error) bool { return errors.Is(err, target) })
 }
 
@@ -192,10 +270,27 @@ type work struct {
 	writes  time.Duration // between guarded writes; zero: none
 	drain   time.Duration
 	release bool
+	retry   bool
+	preempt time.Duration
+	before  func(context.Context, tenure.Term) error
 }
 
 func randomWork(r *rand.Rand) work {
-	w := work{life: time.Hour, drain: shellDrain, release: r.IntN(3) == 0}
+	w := work{life: time.Hour, drain: shellDrain, release: r.IntN(3) == 0, retry: r.IntN(3) == 0}
+	if r.IntN(3) == 0 {
+		w.preempt = time.Duration(r.Int64N(int64(ttl)))
+	}
+	if r.IntN(3) == 0 {
+		before := time.Duration(r.Int64N(int64(shellDrain)))
+		w.before = func(ctx context.Context, _ tenure.Term) error {
+			select {
+			case <-time.After(before):
+				return nil
+			case <-ctx.Done():
+				return fmt.Errorf("the context of BeforeRelease had ended: %w", ctx.Err())
+			}
+		}
+	}
 	w.after = func(context.Context, tenure.Term) error { return nil }
 	if r.IntN(2) == 0 {
 		w.life = time.Duration(r.Int64N(int64(ttl)))
@@ -243,7 +338,10 @@ func (m *shellMember) lead(election string, w work) {
 			}
 			defer running.Add(-1)
 			return m.work(ctx, term, election, w)
-		}, tenure.LeadOptions{DrainTimeout: w.drain, ReleaseOverrun: w.release, Priority: int(w.life % 2)})
+		}, tenure.LeadOptions{
+			DrainTimeout: w.drain, ReleaseOverrun: w.release, Priority: int(w.life % 2), Retry: w.retry,
+			PreemptAfter: w.preempt, BeforeRelease: w.before, Policy: m.policy,
+		})
 		cancel(nil)
 		m.mu.Lock()
 		delete(m.leads, election)
@@ -263,6 +361,7 @@ func (m *shellMember) work(ctx context.Context, term tenure.Term, election strin
 		select {
 		case <-write:
 			m.write(ctx, l, election)
+			_ = l.Announce(ctx, []byte(m.ID())) // which may fail in every way
 			continue
 		case <-end:
 			return w.after(ctx, term)
@@ -322,8 +421,15 @@ func (m *shellMember) campaign(election string, wait, hold, bound time.Duration,
 		case <-m.run.ctx.Done():
 		}
 		m.write(m.run.ctx, l, election)
-		if !resign {
-			return // it holds the seat until Close
+		if !resign && l.Cause() == nil { // it holds the seat until Close, or until it is asked for it
+			select {
+			case <-l.Context().Done():
+			case <-m.run.ctx.Done():
+				return
+			}
+		}
+		if !resign && !errors.Is(l.Cause(), tenure.ErrYielded) {
+			return
 		}
 		patience, cancel := context.WithTimeout(context.Background(), bound)
 		defer cancel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -109,6 +110,7 @@ func (s *shellRun) play() error {
 		}
 	}
 	s.a.Heal()
+	s.relent()
 	s.a.Pass(shellBound + time.Second)
 	expect := tenuretest.Expect{Progress: shellBound, Interfered: s.kind.interfere}
 	err := s.a.Check(expect)
@@ -149,10 +151,11 @@ func (s *shellRun) pause() time.Duration {
 func (s *shellRun) join(id string, slow time.Duration) {
 	m := &shellMember{
 		run: s, terms: map[string]*tenure.TermInfo{}, last: map[string]tenure.Token{}, leads: map[string]context.CancelCauseFunc{},
+		policy: newShellPolicy(),
 	}
 	for s.ctx.Err() == nil {
 		var err error
-		m.Node, err = s.a.Join(s.ctx, tenure.Options{ID: id, TTL: ttl, Logger: slog.New(m), Trace: m.trace(slow)})
+		m.Node, err = s.a.Join(s.ctx, tenure.Options{ID: id, TTL: ttl, Logger: slog.New(m), Trace: m.trace(slow), Health: m.health})
 		if err == nil {
 			break
 		}
@@ -217,7 +220,10 @@ func (s *shellRun) act() {
 	if leader := s.leader(election); leader != nil && s.r.IntN(2) == 0 {
 		m = leader // whom it matters most to
 	}
-	switch p := s.r.IntN(100); {
+	switch p := s.r.IntN(130); {
+	case s.kind.interfere && p >= 100: // there is enough of it
+	case p >= 100:
+		s.operate(m, election)
 	case p < 30:
 		m.lead(election, randomWork(s.r))
 	case p < 40:
@@ -252,6 +258,70 @@ func (s *shellRun) leader(election string) *shellMember {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.present[l.Member]
+}
+
+// operate does what operators do, or changes what a member may.
+func (s *shellRun) operate(m *shellMember, election string) {
+	ctx, cancel := context.WithTimeout(s.ctx, 2*ttl)
+	v := tenure.NewView(s.a.Store(), election)
+	reason := tenure.Reason{By: "eve", Why: "why not"}
+	to := pickShell(s.r, s.here())
+	change, verdict := s.r.IntN(12), tenure.Verdict(s.r.IntN(3))
+	s.live.Go(func() {
+		defer cancel()
+		var err error
+		switch change {
+		case 0, 1, 2:
+			err = v.Depose(ctx, 0, reason)
+			s.tally.count("depose", 1)
+		case 3, 4:
+			_, err = v.Transfer(ctx, 0, to.ID(), reason)
+			s.tally.count("transfer", 1)
+		case 5:
+			err = tenure.Drain(ctx, s.a.Store(), m.ID(), reason)
+		case 6:
+			err = tenure.Undrain(ctx, s.a.Store(), m.ID())
+		case 7:
+			err = v.Pause(ctx, reason)
+		case 8:
+			err = v.Unpause(ctx)
+		case 9:
+			m.policy.set(verdict, to.ID())
+		case 10:
+			m.unwell.Store(!m.unwell.Load())
+		case 11:
+			err = m.SetPriority(election, len(to.ID())%2)
+		}
+		for _, known := range []error{
+			nil, tenure.ErrNoLeader, tenure.ErrChanged, tenure.ErrNotCandidate, tenure.ErrWentElsewhere, ctx.Err(),
+		} {
+			if errors.Is(err, known) {
+				return
+			}
+		}
+		s.problem("operating on %s: %v", election, err)
+	})
+}
+
+// relent takes back all that operators and policies want.
+func (s *shellRun) relent() {
+	for _, m := range s.here() {
+		m.unwell.Store(false)
+		m.policy.set(tenure.Yes, "")
+		for _, election := range s.elections {
+			m.ResetFlaps(election)
+		}
+	}
+	for i := range 9 {
+		if err := tenure.Undrain(s.ctx, s.a.Store(), fmt.Sprintf("m%d", i)); err != nil {
+			s.problem("undrain: %v", err)
+		}
+	}
+	for _, election := range s.elections {
+		if err := tenure.NewView(s.a.Store(), election).Unpause(s.ctx); err != nil {
+			s.problem("unpause: %v", err)
+		}
+	}
 }
 
 // fault makes something go wrong for a while.
@@ -378,11 +448,16 @@ func (s *shellRun) end() {
 	for _, m := range s.members {
 		m.mustBeOver()
 	}
-	l, err := s.a.Store().List(s.t.Context(), store.Prefix("leaders/", "candidates/", "sessions/", "members/"))
+	prefixes := store.Prefix("leaders/", "candidates/", "sessions/", "members/", "control/", "announce/")
+	l, err := s.a.Store().List(s.t.Context(), prefixes)
 	if err != nil {
 		s.problem("%v", err)
 	}
 	for _, e := range l.Entries {
+		if e.Lease == store.NoLease && strings.HasPrefix(e.Key, "leaders/") {
+			s.tally.count("vacancy that nobody was left to clear", 1)
+			continue
+		}
 		s.problem("%s is left in the store", e.Key)
 	}
 }

@@ -26,6 +26,17 @@ type Trace struct {
 	// Ended: a term has ended, with its cause. It is called once for each
 	// Elected.
 	Ended func(TermInfo, error)
+	// Warning: the term ends in so long, unless a renewal that is under way or the
+	// next one succeeds: a third of the TTL at most is left. It is called once for
+	// each time that it comes to that.
+	Warning func(TermInfo, time.Duration)
+	// Failed: the function of a term, or its BeforeRelease, has failed, and the
+	// member campaigns again; see LeadOptions.Retry.
+	Failed func(TermInfo, error)
+	// StoodBack: the member stands back from an election for so long, because that
+	// many of its terms have ended of late against its will; see
+	// Options.FlapLimit.
+	StoodBack func(election string, flaps int, during time.Duration)
 	// Overrun: the function of an ended term still runs after its drain time.
 	Overrun func(TermInfo, time.Duration)
 	// Trouble: a request failed and will be tried again. The election is empty

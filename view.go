@@ -14,8 +14,8 @@ import (
 	"github.com/tenure-go/tenure/store"
 )
 
-// readTimeout bounds a read whose context has no deadline.
-const readTimeout = 10 * time.Second
+// requestTimeout bounds a request whose context has no deadline.
+const requestTimeout = 10 * time.Second
 
 // Leader describes who holds the seat of an election.
 type Leader struct {
@@ -31,8 +31,10 @@ type Candidate struct {
 	Member   string
 	Endpoint string
 	Priority int
-	// State is "waiting" for one in line, "leading" or "offered" for the leader,
-	// and "withdrawn" for one that has left.
+	// State is "waiting" for one in line, "aside" for one that stands back and takes
+	// the seat only if it is named, "ineligible" and "draining" for one that takes
+	// none, "leading" or "offered" for the leader, and "withdrawn" for one that has
+	// left.
 	State   string
 	Session string
 	// Since is the revision at which it entered its state. Of two that wait with
@@ -56,10 +58,19 @@ const (
 type Event struct {
 	Kind   EventKind
 	Leader Leader // of Elected
+	// Vacancy, of Vacant, is not nil where the leader was deposed.
+	Vacancy *Vacancy
 	// From and To are the tokens around a Gap; zero for "no leader".
 	From, To Token
 	// Revision of the store at which it happened.
 	Revision store.Revision
+}
+
+// Vacancy describes a seat whose leader was deposed. Nobody leads, and the candidates
+// wait until he has cleared it, or can lead no longer.
+type Vacancy struct {
+	Victim Leader // Token: of the term that it has ended
+	Reason Reason
 }
 
 // String returns the kind's name.
@@ -138,42 +149,71 @@ func (v *View) Candidates(ctx context.Context) ([]Candidate, error) {
 type Status struct {
 	Election   string
 	Leader     *Leader     // nil: nobody leads
+	Vacancy    *Vacancy    // not nil: because the leader was deposed
+	Paused     *Reason     // not nil: nobody may be elected
 	Candidates []Candidate // the leader, then those who wait, next in line first
 	Revision   store.Revision
 }
 
 // Status asks the store for the leader and the candidates. Errors as of Read.
 func (v *View) Status(ctx context.Context) (Status, error) {
-	if err := checkName("election name", v.election); err != nil {
-		return Status{}, &Error{Op: "read", Election: v.election, Err: err}
+	l, err := v.look(ctx)
+	if err != nil {
+		return l.status, v.fail("read", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	l, err := v.st.List(ctx, store.Query{
-		Keys:     []string{protocol.SeatKey(v.election)},
+	return l.status, nil
+}
+
+// look is one read of all that an election has in the store.
+type look struct {
+	status  Status
+	listing store.Listing
+	seat    *store.Entry
+}
+
+func (v *View) look(ctx context.Context) (look, error) {
+	if err := checkName("election name", v.election); err != nil {
+		return look{}, err
+	}
+	listing, err := list(ctx, v.st, store.Query{
+		Keys:     []string{protocol.SeatKey(v.election), protocol.PauseKey(v.election)},
 		Prefixes: []string{protocol.CandidatesOf(v.election)},
 	})
 	if err != nil {
-		return Status{}, &Error{Op: "read", Election: v.election, Err: err}
+		return look{}, err
 	}
-	status := Status{Election: v.election, Revision: l.Revision}
-	for i := range l.Entries {
-		if err := status.add(&l.Entries[i]); err != nil {
-			return status, &Error{Op: "read", Election: v.election, Err: err}
+	l := look{status: Status{Election: v.election, Revision: listing.Revision}, listing: listing}
+	l.seat = l.listing.Entry(protocol.SeatKey(v.election))
+	for i := range listing.Entries {
+		if err := l.status.add(&listing.Entries[i]); err != nil {
+			return l, err
 		}
 	}
-	status.sort()
-	v.saw(status.Leader, l.Revision)
-	return status, nil
+	l.status.sort()
+	v.saw(l.status.Leader, listing.Revision)
+	return l, nil
 }
 
-// Survey asks the store for all elections that have a leader or a candidate,
-// sorted by name. A record that cannot be read is left out and reported as
+// candidate returns the key of a member that may be named; nil: it does not wait.
+func (l *look) candidate(member string) *store.Entry {
+	for i := range l.listing.Entries {
+		e := &l.listing.Entries[i]
+		if !strings.HasPrefix(e.Key, protocol.CandidatesPrefix) {
+			continue
+		}
+		c, err := protocol.DecodeCandidate(e.Value)
+		if err == nil && c.Member == member && (c.State == protocol.Waiting || c.State == protocol.Aside) {
+			return e
+		}
+	}
+	return nil
+}
+
+// Survey asks the store for all elections that have a leader or a candidate, or are
+// paused, sorted by name. A record that cannot be read is left out and reported as
 // ErrCorrupt beside the rest.
 func Survey(ctx context.Context, st store.Store) ([]Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	l, err := st.List(ctx, store.Prefix(protocol.LeadersPrefix, protocol.CandidatesPrefix))
+	l, err := list(ctx, st, store.Prefix(protocol.LeadersPrefix, protocol.CandidatesPrefix, protocol.PausePrefix))
 	if err != nil {
 		return nil, &Error{Op: "survey", Err: err}
 	}
@@ -199,22 +239,30 @@ func Survey(ctx context.Context, st store.Store) ([]Status, error) {
 	return all, errors.Join(errs...)
 }
 
-// electionOf returns the election that a seat's or candidate's key belongs to.
+// electionOf returns the election that a seat's, pause's or candidate's key belongs to.
 func electionOf(key string) string {
-	if name, ok := strings.CutPrefix(key, protocol.LeadersPrefix); ok {
-		return protocol.Unescape(name)
+	for _, prefix := range []string{protocol.LeadersPrefix, protocol.PausePrefix} {
+		if name, ok := strings.CutPrefix(key, prefix); ok {
+			return protocol.Unescape(name)
+		}
 	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(key, protocol.CandidatesPrefix), "/")
 	return protocol.Unescape(name)
 }
 
-// add takes in the seat or one candidate.
+// add takes in the seat, a pause or one candidate.
 func (s *Status) add(e *store.Entry) error {
-	if strings.HasPrefix(e.Key, protocol.LeadersPrefix) {
-		leader, err := leaderOf(e)
-		if err == nil {
+	switch {
+	case strings.HasPrefix(e.Key, protocol.LeadersPrefix):
+		leader, vacancy, err := leaderOf(e)
+		if err == nil && vacancy == nil {
 			s.Leader = &leader
 		}
+		s.Vacancy = vacancy
+		return err
+	case strings.HasPrefix(e.Key, protocol.PausePrefix):
+		c, err := protocol.DecodeControl(e.Value)
+		s.Paused = (*Reason)(&c.Order) // even if nobody can read why
 		return err
 	}
 	c, err := protocol.DecodeCandidate(e.Value)
@@ -244,11 +292,15 @@ func (s *Status) sort() {
 	})
 }
 
-func leaderOf(e *store.Entry) (Leader, error) {
+// leaderOf reads a seat. In a vacancy nobody leads.
+func leaderOf(e *store.Entry) (Leader, *Vacancy, error) {
 	seat, err := protocol.DecodeSeat(e.Value)
-	return Leader{
-		Member: seat.Member, Endpoint: seat.Endpoint, Token: e.Modified, Session: seat.Session, TTL: seat.TTL,
-	}, err
+	leader := Leader{Member: seat.Member, Endpoint: seat.Endpoint, Token: e.Modified, Session: seat.Session, TTL: seat.TTL}
+	if v := seat.Vacancy; v != nil {
+		leader.Token = v.Token
+		return Leader{}, &Vacancy{Victim: leader, Reason: Reason(v.Order)}, err
+	}
+	return leader, nil, err
 }
 
 // Observe yields the present state of the election first, Elected or Vacant, and
@@ -302,11 +354,14 @@ func (o *observer) take(batch store.Batch, key string) error {
 		}
 		told := Event{Kind: Vacant, Revision: ev.Entry.Modified}
 		if !ev.Deleted {
-			leader, err := leaderOf(&ev.Entry)
+			leader, vacancy, err := leaderOf(&ev.Entry)
 			if err != nil {
 				return err
 			}
-			told = Event{Kind: Elected, Leader: leader, Revision: ev.Entry.Modified}
+			told.Vacancy = vacancy
+			if vacancy == nil {
+				told.Kind, told.Leader = Elected, leader
+			}
 		}
 		if batch.Listed && !first {
 			o.tell(Event{Kind: Gap, From: o.token, To: told.Leader.Token, Revision: batch.Revision})
@@ -326,8 +381,8 @@ func (o *observer) take(batch store.Batch, key string) error {
 }
 
 func (o *observer) tell(ev Event) {
-	if o.left {
-		return
+	if o.left || ev.Kind == Vacant && o.begun && o.token == 0 {
+		return // a vacancy that was cleared is the second of the kind
 	}
 	switch ev.Kind {
 	case Elected:

@@ -50,8 +50,8 @@ func checkDrainFirst(r *reading, x Expect) *finding {
 }
 
 // mustDrain reports whether the seat must stay the term's until its function has
-// returned: it ended without loss, and neither gave its seat up nor lost its
-// lease while the function drained.
+// returned: it ended without loss, and neither gave its seat up nor lost it
+// while the function drained.
 func (t *term) mustDrain() bool {
-	return t.ended != never && !errors.Is(t.cause, tenure.ErrLost) && !t.gaveUp && !t.leaseEnded
+	return t.ended != never && !errors.Is(t.cause, tenure.ErrLost) && !t.gaveUp && !t.forced
 }

@@ -47,7 +47,8 @@ const (
 	// Revision.
 	SeatTaken
 	// SeatFreed: in the store, the seat is nobody's since Revision. Member and
-	// Token are whose it was. An Err says that the holder's lease has ended.
+	// Token are whose it was. An Err says that the holder had no say in it: its lease
+	// has ended, or it was deposed.
 	SeatFreed
 	// Observing: the observer Member begins. All that it is told later is at
 	// least as new as the seat's history up to here.

@@ -31,6 +31,7 @@ var errLeft = errors.New("did not return")
 func (n *Node) Lead(ctx context.Context, election string, work func(context.Context, tenure.Term) error, opts tenure.LeadOptions) error {
 	c := n.want(ctx, election)
 	defer c.over()
+	c.opts = opts
 	attended := work
 	if work != nil {
 		attended = func(ctx context.Context, term tenure.Term) error {
@@ -60,6 +61,7 @@ func (n *Node) Campaign(ctx context.Context, election string, opts tenure.Campai
 type call struct {
 	n        *Node
 	election string
+	opts     tenure.LeadOptions
 	over     func() // the member does not want to lead by it any more
 }
 
@@ -100,7 +102,10 @@ func (c *call) attend(ctx context.Context, term tenure.Term, work func(context.C
 		e := c.n.event(WorkReturned, c.election, term.Token())
 		e.Err = err
 		c.n.h.Record(e)
-		if !errors.Is(term.Cause(), tenure.ErrLost) {
+		cause := term.Cause()
+		stays := errors.Is(cause, tenure.ErrLost) || errors.Is(cause, tenure.ErrYielded) ||
+			c.opts.Requeue && err == nil || c.opts.Retry && err != nil
+		if !stays {
 			c.over() // Lead will not campaign again
 		}
 	}()

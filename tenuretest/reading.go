@@ -40,7 +40,7 @@ type term struct {
 	notHeld     int
 	work        []work
 	gaveUp      bool
-	leaseEnded  bool
+	forced      bool
 	seatTaken   int
 	resurrected int // held although it was not, or had ended, before
 	electedDup  int // a second beginning or end
@@ -105,7 +105,7 @@ func (t *term) take(i int, e Event) {
 		set(&t.seatTaken, i)
 		return
 	case SeatFreed:
-		t.leaseEnded = t.leaseEnded || e.Err != nil
+		t.forced = t.forced || e.Err != nil
 		return
 	case Elected:
 		if !set(&t.elected, i) {

@@ -106,23 +106,41 @@ func (r *recorder) take(changes store.Changes) {
 func (r *recorder) seat(ev store.Event) {
 	key, rev := ev.Entry.Key, ev.Entry.Modified
 	election := protocol.Unescape(strings.TrimPrefix(key, protocol.LeadersPrefix))
-	e := Event{Kind: SeatTaken, Election: election, Token: rev, Revision: rev}
 	if ev.Deleted {
-		e = r.holders[key]
-		e.Kind, e.Election, e.Revision = SeatFreed, election, rev
-		if !r.byTransaction(rev) {
+		byTx := r.byTransaction(rev)
+		e, ok := r.holders[key]
+		if !ok {
+			return // it was vacant
+		}
+		e.Kind, e.Revision = SeatFreed, rev
+		if !byTx {
 			e.Err = tenure.ErrSessionExpired
 		}
 		delete(r.holders, key)
-	} else {
-		seat, err := protocol.DecodeSeat(ev.Entry.Value)
-		e.Member = seat.Member
-		if err != nil {
-			e.Member = "nobody known"
-		}
-		r.holders[key] = e
+		r.h.Record(e)
+		return
 	}
+	seat, err := protocol.DecodeSeat(ev.Entry.Value)
+	if seat.Vacancy != nil {
+		r.vacated(key, rev)
+		return
+	}
+	if err != nil {
+		seat.Member = "nobody known"
+	}
+	e := Event{Kind: SeatTaken, Member: seat.Member, Election: election, Token: rev, Revision: rev}
+	r.holders[key] = e
 	r.h.Record(e)
+}
+
+// vacated records that a leader was deposed. That the vacancy is cleared later is
+// nothing new.
+func (r *recorder) vacated(key string, rev store.Revision) {
+	if e, ok := r.holders[key]; ok {
+		e.Kind, e.Revision, e.Err = SeatFreed, rev, tenure.ErrDeposed
+		delete(r.holders, key)
+		r.h.Record(e)
+	}
 }
 
 // write records a write of Node.Write, whose value says whose it is.

@@ -1,10 +1,8 @@
 package protocol
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tenure-go/tenure/store"
@@ -24,16 +22,22 @@ const (
 	free holder = iota
 	ours
 	others
+	vacant // somebody else was deposed
 )
 
 // election is what a session knows and wants of one election; see the package
 // comment.
 type election struct {
-	name     string
-	place    int // in Session.order
+	name  string
+	place int // in Session.order
+	phase phase
+
+	// Wishes.
 	wanted   bool
 	priority int
-	phase    phase
+	yields   time.Duration // to a higher priority, after so long; 0: never
+	barred   error         // why we must not lead
+	aside    int64         // Mono: until then we stand back
 
 	// Facts.
 	known bool // the facts below are complete
@@ -42,13 +46,18 @@ type election struct {
 		token  Token
 		rev    store.Revision // as of which this is known
 		proof  proof          // of ours
+		named  bool           // of ours: by a transfer
 	}
-	cand struct {
+	vacancy vacancy // while the seat is vacant
+	paused  bool
+	pauseAt store.Revision // as of which that is known
+	cand    struct {
 		state    CandidateState
 		rev      store.Revision // last known Modified; zero while there is no key
 		priority int
 	}
 	queue    []rival        // waiting candidates of others, first in line first
+	asides   []rival        // candidates of others that stand back
 	lined    bool           // while we have the seat, the line is watched
 	line     store.Revision // as of which the watch, or a later look, has shown it
 	far      bool           // our place in line, if any, is not among the first
@@ -61,10 +70,13 @@ type election struct {
 	askedFrom            uint64 // the first round that asked for its seat; 0: none has
 
 	// The term.
-	token Token
-	until Instant
-	ended Token // no token up to it is ever held here again
-	clean bool  // it was resigned, so the seat is passed on once drained
+	token  Token
+	until  Instant
+	begun  int64  // Mono
+	warned bool   // that it may end soon
+	ended  Token  // no token up to it is ever held here again
+	clean  bool   // it was resigned, so the seat is passed on once drained
+	to     string // the member that it is to be passed on to
 
 	// The request in flight.
 	req    uint64
@@ -72,7 +84,7 @@ type election struct {
 	leaves CandidateState // what it makes of our candidate key; "": deleted
 	ranks  int            // and the priority that it writes
 	asked  store.Revision // what was known of the seat when a look was sent
-	heir   string         // key of whom a hand-over seats
+	heir   string         // and the key of whom it seats
 
 	// The candidate key as an unanswered enrolment or withdrawal of ours expects it:
 	// that may still take effect there, so no place in line is safe at it.
@@ -80,22 +92,6 @@ type election struct {
 
 	failures int
 	due      int64 // Mono; zero when nothing waits for time
-}
-
-// rival is another candidate that waits.
-type rival struct {
-	key      string
-	modified store.Revision
-	lease    store.LeaseID
-	record   Candidate
-}
-
-// witness is somebody half-way between us and the head of the line. While he
-// waits, we are not first, and need not watch the seat.
-type witness struct {
-	key       string // empty: nobody, yet
-	modified  store.Revision
-	askedFrom uint64 // since this round
 }
 
 // election returns the state of an election, made when there is none: of one
@@ -113,6 +109,7 @@ func (s *Session) election(name string) *election {
 func (s *Session) remove(e *election) {
 	s.setFar(e, true)
 	s.unwatchLine(e)
+	s.pause(e, false, e.pauseAt)
 	delete(s.elections, e.name)
 	last := len(s.order) - 1
 	s.order[e.place] = s.order[last]
@@ -128,8 +125,11 @@ func (e *election) askedIn(round uint64) bool { return e.askedFrom != 0 && round
 
 func (s *Session) campaign(now Instant, ev Campaign) {
 	e := s.election(ev.Election)
-	e.wanted, e.priority = true, ev.Priority
-	s.advance(now, e)
+	e.wanted, e.priority, e.yields, e.barred = true, ev.Priority, ev.Yield, ev.Barred
+	if e.aside = max(e.aside, now.Mono+int64(ev.Aside)); ev.Aside < 0 {
+		e.aside = 0
+	}
+	s.reconsider(now, e)
 }
 
 func (s *Session) withdraw(now Instant, e *election) {
@@ -140,13 +140,15 @@ func (s *Session) withdraw(now Instant, e *election) {
 	s.advance(now, e)
 }
 
-func (s *Session) resign(now Instant, e *election, cause error) {
+func (s *Session) resign(now Instant, e *election, cause error, to string) {
 	s.end(e, cause, true)
+	e.to = to
 	s.advance(now, e) // look for a successor while the user's function drains
 }
 
-func (s *Session) drained(now Instant, e *election, again bool) {
-	e.phase, e.wanted, e.due = outside, again, 0
+func (s *Session) drained(now Instant, e *election, ev Drained) {
+	e.phase, e.wanted, e.due = outside, ev.Again, 0
+	e.aside = max(e.aside, now.Mono+int64(ev.Aside))
 	if !e.clean {
 		e.known = false
 	}
@@ -165,11 +167,15 @@ func (s *Session) begin(now Instant, e *election) {
 		return
 	}
 	e.phase, e.token, e.until, e.clean, e.failures = leading, e.seat.token, until, false, 0
-	e.queue = nil
+	e.queue, e.asides = nil, nil
+	e.begun, e.warned, e.to = now.Mono, false, ""
+	if e.seat.named {
+		e.aside = 0
+	}
 	e.due = now.Mono + s.settled()
 	s.due = min(s.due, e.due)
-	s.lapse = earlier(s.lapse, until)
-	s.do(Begin{Election: e.name, Token: e.token, Until: until})
+	s.lapse = earlier(s.lapse, until.Add(-s.warning()))
+	s.do(Begin{Election: e.name, Token: e.token, Until: until, Named: e.seat.named})
 	s.setFar(e, false)
 }
 
@@ -178,6 +184,10 @@ func (s *Session) extend(e *election, sent Instant) {
 	until := later(e.until, sent.Add(s.trust(s.cfg.TTL)))
 	if until != e.until {
 		e.until = until
+		if e.warned {
+			e.warned = false
+			s.lapse = earlier(s.lapse, until.Add(-s.warning()))
+		}
 		s.do(Extend{Election: e.name, Token: e.token, Until: until})
 	}
 }
@@ -190,11 +200,11 @@ func (s *Session) end(e *election, cause error, clean bool) {
 	s.do(End{Election: e.name, Token: e.token, Cause: cause})
 }
 
-func (s *Session) proved(e *election, ev Proof) {
+func (s *Session) proved(now Instant, e *election, ev Proof) {
 	if ev.Current {
 		s.extend(e, ev.Sent)
 	} else if ev.Revision > e.token {
-		s.end(e, ErrDispossessed, false)
+		s.missing(now, e, ev.Seat, ev.Revision)
 	}
 }
 
@@ -204,49 +214,101 @@ func (s *Session) proved(e *election, ev Proof) {
 func (s *Session) seatSeen(now Instant, e *election, entry *store.Entry, rev store.Revision) {
 	if e.phase != outside {
 		if rev > e.token && (entry == nil || entry.Modified != e.token) {
-			s.missing(e, entry, rev)
+			s.missing(now, e, entry, rev)
 		}
 		return
 	}
 	if rev <= e.seat.rev {
 		return
 	}
-	switch who, _ := s.holderOf(entry); who { // looks report what cannot be read
-	case ours:
-		s.sighted(now, e, entry.Modified, s.proofBefore(e, entry.Modified))
-	case free:
-		e.seat.holder, e.seat.rev = free, rev
-		e.known, e.due = false, 0 // whose turn it is takes a look
-		s.advance(now, e)
-	default:
-		e.seat.holder, e.seat.rev = others, rev
-		e.due = 0
-		s.advance(now, e)
+	got := s.sightOf(entry) // looks report what cannot be read
+	if got.holder == ours && !got.vacated {
+		s.sighted(now, e, got, s.proofBefore(e, got.token))
+		return
+	}
+	s.seatIs(now, e, got, rev)
+	if got.holder != others {
+		e.known = false // whose turn it is, and who is to have a seat of ours, takes a look
+	}
+	e.due = 0
+	s.advance(now, e)
+}
+
+// seatIs takes as a fact what the seat says.
+func (s *Session) seatIs(now Instant, e *election, got sight, rev store.Revision) {
+	e.seat.holder, e.seat.rev = got.holder, rev
+	switch {
+	case got.vacated:
+		e.seat.token = got.token
+		s.deposed(now, e, got.token)
+	case got.holder == ours:
+		e.seat.token, e.seat.named = got.token, got.named
+	case got.holder == vacant && got.token != e.vacancy.rev:
+		e.vacancy = vacancy{rev: got.token, victim: got.victim, ttl: got.ttl, since: now.Mono}
 	}
 }
 
 // missing: during a term or its drain, the seat is not as it should be. What is older
 // than that, and comes later, is void.
-func (s *Session) missing(e *election, entry *store.Entry, rev store.Revision) {
+func (s *Session) missing(now Instant, e *election, entry *store.Entry, rev store.Revision) {
 	if rev > e.seat.rev && (entry == nil || entry.Modified != e.seat.token) {
 		e.seat.rev, e.known = rev, false // to pass it on takes another look
 	}
+	if got := s.sightOf(entry); got.vacated {
+		s.deposed(now, e, got.token)
+	}
 	if e.phase == leading {
-		s.end(e, ErrDispossessed, false)
+		s.end(e, LossOf(entry, e.token), false)
 	}
 }
 
-// holderOf says whose a seat is. One that cannot be read is somebody's, and
-// nobody can tell whose.
-func (s *Session) holderOf(entry *store.Entry) (holder, error) {
+// LossOf is why the term of a token is lost whose seat now is as it is; nil: there is
+// none.
+func LossOf(seat *store.Entry, token Token) error {
+	if seat != nil {
+		if s, err := DecodeSeat(seat.Value); err == nil && s.Vacancy != nil && s.Vacancy.Token == token {
+			return fmt.Errorf("%w%v", ErrDeposed, s.Vacancy.Order)
+		}
+	}
+	return ErrDispossessed
+}
+
+// sight is what a seat says.
+type sight struct {
+	holder  holder
+	token   Token // its Modified
+	named   bool  // of ours: by a transfer
+	vacated bool  // of ours: we were deposed, and are to clear it
+	victim  string
+	ttl     time.Duration // of a vacancy
+	err     error
+}
+
+// sightOf reads a seat. One that cannot be read is somebody's, and nobody can tell
+// whose: his lease ends it, or, if it has none, the longest time that one may have.
+func (s *Session) sightOf(entry *store.Entry) sight {
 	if entry == nil {
-		return free, nil
+		return sight{holder: free}
 	}
 	seat, err := DecodeSeat(entry.Value)
-	if err == nil && seat.Session == s.cfg.Session {
-		return ours, nil
+	got := sight{holder: others, token: entry.Modified, named: seat.Transfer, err: err}
+	mine := err == nil && seat.Session == s.cfg.Session
+	switch {
+	case err == nil && seat.Vacancy != nil:
+		got.holder, got.vacated = vacant, mine
+		got.victim, got.ttl = seat.Session, seat.TTL
+		if mine {
+			got.holder = ours
+		}
+	case entry.Lease == store.NoLease:
+		got.holder = vacant
+	case mine:
+		got.holder = ours
 	}
-	return others, err
+	if got.ttl <= 0 || got.ttl > s.cfg.Longest {
+		got.ttl = s.cfg.Longest
+	}
+	return got
 }
 
 // void: an offer at or below our enrolment, at or below what is known of the seat,
@@ -255,8 +317,9 @@ func (e *election) void(token Token) bool {
 	return token <= e.ended || token <= e.cand.rev || token <= e.seat.rev
 }
 
-// sighted: the seat is ours at a token.
-func (s *Session) sighted(now Instant, e *election, token Token, p proof) {
+// sighted: the seat is ours.
+func (s *Session) sighted(now Instant, e *election, got sight, p proof) {
+	token := got.token
 	if e.phase != outside {
 		if e.phase == leading && token > e.token {
 			s.end(e, ErrDispossessed, false)
@@ -269,9 +332,10 @@ func (s *Session) sighted(now Instant, e *election, token Token, p proof) {
 	// The offer has changed our candidate key, so whatever request is in flight
 	// is answered by what is known now.
 	e.req = 0
-	e.seat.holder, e.seat.token, e.seat.rev, e.seat.proof = ours, token, token, p
+	s.seatIs(now, e, got, token)
+	e.seat.proof = p
 	e.cand.state, e.cand.rev = Offered, token
-	e.known, e.due = e.wanted, 0 // to pass it on takes a look
+	e.known, e.due = s.mayLead(e), 0 // to pass it on takes a look
 	s.advance(now, e)
 }
 
@@ -297,27 +361,34 @@ func (s *Session) looked(now Instant, e *election, ev Looked) {
 		s.readQueue(e, l)
 		e.line = l.Revision
 	}
+	s.pause(e, l.Entry(PauseKey(e.name)) != nil, l.Revision)
 	if e.phase == outside && e.wanted {
-		s.place(e)
+		s.place(now, e)
 	}
-	if l.Revision >= e.seat.rev {
-		seat := l.Entry(SeatKey(e.name))
-		who, err := s.holderOf(seat)
-		e.seat.holder, e.seat.rev = who, l.Revision
-		if err != nil {
-			s.do(Trouble{Election: e.name, Move: MoveLook, Err: err})
+	seat := l.Entry(SeatKey(e.name))
+	switch {
+	case l.Revision < e.seat.rev:
+	case e.phase == leading && (seat == nil || seat.Modified != e.token):
+		s.missing(now, e, seat, l.Revision)
+	default:
+		got := s.sightOf(seat)
+		s.seatIs(now, e, got, l.Revision)
+		e.seat.proof, e.known = at, true
+		if got.err != nil {
+			s.do(Trouble{Election: e.name, Move: MoveLook, Err: got.err})
 		}
-		if e.seat.holder == ours {
-			e.seat.token, e.seat.proof = seat.Modified, at
+		if got.holder == vacant {
+			e.vacancy.gone = got.victim != "" && l.Entry(CandidateKey(e.name, got.victim)) == nil
 		}
-		e.known = true
 	}
-	if e.phase == draining {
-		if e.known && e.seat.holder == ours && e.seat.token == e.token && now.Before(e.until) {
+	switch {
+	case !e.known:
+	case e.phase != outside:
+		if e.seat.holder == ours && e.seat.token == e.token && now.Before(e.until) {
 			s.extend(e, ev.Sent)
 		}
-	} else if e.known && e.seat.holder == free && e.wanted && e.enrolled() {
-		e.due = now.Mono + int64(e.ahead())*int64(s.cfg.Grace)
+	case e.open() && e.enrolled(s.standing(now, e)):
+		e.due = max(now.Mono, e.outlived(s.cfg.Drift)) + int64(e.ahead())*int64(s.cfg.Grace)
 	}
 	s.advance(now, e)
 	if e.req == 0 {
@@ -331,136 +402,6 @@ func (s *Session) readOwn(e *election, l *store.Listing) {
 	if entry := l.Entry(CandidateKey(e.name, s.cfg.Session)); entry != nil {
 		record, _ := DecodeCandidate(entry.Value) // if not, it says nothing
 		e.cand.rev, e.cand.state, e.cand.priority = entry.Modified, record.State, record.Priority
-	}
-}
-
-// readQueue takes the others in line from a look. A candidate that cannot be read
-// is not eligible.
-func (s *Session) readQueue(e *election, l *store.Listing) {
-	own := CandidateKey(e.name, s.cfg.Session)
-	e.queue = e.queue[:0]
-	for _, entry := range l.Entries {
-		if entry.Key != own && entry.Key != SeatKey(e.name) {
-			e.enqueue(entry)
-		}
-	}
-	e.sortQueue()
-}
-
-// enqueue takes a candidate into the queue, if it waits.
-func (e *election) enqueue(entry store.Entry) {
-	if record, err := DecodeCandidate(entry.Value); err == nil && record.State == Waiting {
-		e.queue = append(e.queue, rival{entry.Key, entry.Modified, entry.Lease, record})
-	}
-}
-
-func (e *election) unqueue(key string) {
-	e.queue = slices.DeleteFunc(e.queue, func(r rival) bool { return r.key == key })
-}
-
-func (e *election) sortQueue() {
-	slices.SortFunc(e.queue, func(a, b rival) int {
-		return cmp.Or(cmp.Compare(b.record.Priority, a.record.Priority), cmp.Compare(a.modified, b.modified))
-	})
-}
-
-// ahead counts those who go before us: a higher priority, or the same and a
-// longer wait.
-func (e *election) ahead() int {
-	n := 0
-	for _, r := range e.queue {
-		longer := e.cand.state != Waiting || r.modified < e.cand.rev
-		if r.record.Priority > e.priority || (r.record.Priority == e.priority && longer) {
-			n++
-		}
-	}
-	return n
-}
-
-// The line.
-
-// watchLine begins to follow the line for a term that lasts, so that the seat can be
-// passed on at its end without a look first.
-func (s *Session) watchLine(e *election) {
-	if e.lined || s.lines == maxLines {
-		return
-	}
-	s.lines++
-	e.lined, e.line = true, 0
-	s.do(WatchLine{Election: e.name, Token: e.token, On: true})
-}
-
-// unwatchLine keeps the queue as it is, for what follows.
-func (s *Session) unwatchLine(e *election) {
-	if e.lined {
-		s.lines--
-		e.lined = false
-		s.do(WatchLine{Election: e.name, Token: e.token})
-	}
-}
-
-// lined takes what the watch of the line has shown. What is newer by a look stays.
-func (s *Session) lined(e *election, ev Lined) {
-	if !e.lined || e.token != ev.Token {
-		return
-	}
-	own := CandidateKey(e.name, s.cfg.Session)
-	fresh := e.line == 0 // the whole line: nothing of it is in the queue yet
-	for _, change := range ev.Batch.Events {
-		entry := change.Entry
-		if entry.Modified <= e.line || entry.Key == own {
-			continue
-		}
-		if !fresh {
-			e.unqueue(entry.Key)
-		}
-		if !change.Deleted {
-			e.enqueue(entry)
-		}
-	}
-	e.line = max(e.line, ev.Batch.Revision)
-	e.sortQueue()
-}
-
-// place notes whether we are among the first in line. They watch the seats; the
-// others have somebody to ask after in each round. Were a thousand candidates to
-// watch, the event of a hand-over would have to reach them all, and its successor
-// as one of them.
-func (s *Session) place(e *election) {
-	ahead := e.ahead()
-	s.setFar(e, ahead >= s.cfg.Near && len(s.order) <= maxFar)
-	if e.far {
-		w := e.queue[ahead/2]
-		e.witness = witness{key: w.key, modified: w.modified}
-	}
-}
-
-func (s *Session) setFar(e *election, far bool) {
-	if far == e.far {
-		return
-	}
-	e.far, e.witness = far, witness{}
-	if far {
-		s.near--
-		return
-	}
-	s.near++
-	if !s.watching {
-		s.watching = true
-		s.do(WatchSeats{On: true})
-	}
-}
-
-// lineSeen takes what a round has shown of the line: without our witness, we may
-// be among the first.
-func (s *Session) lineSeen(now Instant, e *election, round uint64, l *store.Listing) {
-	w := e.witness
-	if e.phase != outside || !e.far || w.askedFrom == 0 || round < w.askedFrom {
-		return
-	}
-	if entry := l.Entry(w.key); entry == nil || entry.Modified != w.modified {
-		e.known, e.witness = false, witness{}
-		s.advance(now, e)
 	}
 }
 
@@ -479,34 +420,50 @@ func (s *Session) advance(now Instant, e *election) {
 	if e.phase == outside && e.known && (e.seat.holder != ours || e.seat.token != e.token) {
 		s.unwatchLine(e) // not before the seat is passed on, which must wait for nothing
 	}
-	enrolled := e.enrolled()
+	standing := s.standing(now, e)
+	enrolled := e.enrolled(standing)
 	switch {
 	case e.phase == leading:
 		s.watchLine(e)
+		s.yield(now, e)
 	case e.phase == draining:
 		s.prepare(now, e)
 	case !e.known:
 		s.look(now, e)
-	case e.seat.holder == ours && e.wanted && e.seat.token > e.ended:
+	case e.seat.holder == ours && s.mayLead(e) && e.seat.token > e.ended:
 		s.begin(now, e)
 	case e.seat.holder == ours:
 		e.ended = max(e.ended, e.seat.token)
 		s.passOn(now, e)
 	case !e.wanted && !e.marked() && (e.cand.rev != 0 || s.unsettled[e.name] > 0):
-		s.send(now, e, MoveWithdraw, s.withdrawTx(e))
+		s.send(now, e, MoveWithdraw, s.withdrawTx(e, s.leaving(now, e)))
 	case !e.wanted:
 		s.remove(e)
 		s.do(Done{Election: e.name})
-	case e.seat.holder == free && (enrolled || e.ahead() == 0):
-		s.send(now, e, MoveTake, s.takeTx(e))
+	case standing == Waiting && s.mayTake(now, e) && (enrolled || e.ahead() == 0):
+		move := MoveTake
+		if e.seat.holder == vacant {
+			move = MoveOutlive
+		}
+		s.send(now, e, move, s.takeTx(e))
 	case !enrolled:
-		s.send(now, e, MoveEnrol, s.enrolTx(e))
+		s.send(now, e, MoveEnrol, s.enrolTx(e, standing))
+	case standing == Aside:
+		s.wake(e, e.aside)
+	case standing == Waiting && !e.paused && e.seat.holder == vacant:
+		s.wake(e, e.outlived(s.cfg.Drift)+int64(e.ahead())*int64(s.cfg.Grace))
 	}
 }
 
-// enrolled reports whether our key is in line, and will stay there.
-func (e *election) enrolled() bool {
-	return e.cand.state == Waiting && e.cand.rev != e.contested && e.cand.priority == e.priority
+// wake has advance called again at a time.
+func (s *Session) wake(e *election, at int64) {
+	e.due = at
+	s.due = min(s.due, at)
+}
+
+// enrolled reports whether our key says how we stand, and will stay as it is.
+func (e *election) enrolled(standing CandidateState) bool {
+	return e.cand.state == standing && e.cand.rev != e.contested && e.cand.priority == e.priority
 }
 
 // marked reports whether our key is a mark, and will stay one.
@@ -523,16 +480,16 @@ func (s *Session) prepare(now Instant, e *election) {
 		s.look(now, e)
 		return
 	}
-	e.due = stale
-	s.due = min(s.due, e.due)
+	s.wake(e, stale)
 }
 
 func (s *Session) passOn(now Instant, e *election) {
-	if len(e.queue) > 0 {
-		e.heir = e.queue[0].key
-		s.send(now, e, MoveHandOver, s.handOverTx(e, e.queue[0]))
+	leaves := s.leaving(now, e)
+	if to, named, ok := e.successor(); ok && !e.paused {
+		e.heir = to.key
+		s.send(now, e, MoveHandOver, s.handOverTx(e, to, named, leaves))
 	} else {
-		s.send(now, e, MoveRelease, s.releaseTx(e))
+		s.send(now, e, MoveRelease, s.releaseTx(e, leaves))
 	}
 }
 
@@ -540,13 +497,16 @@ func (s *Session) look(now Instant, e *election) {
 	e.req, e.move, e.asked = s.nextID(), MoveLook, e.seat.rev
 	s.do(Look{
 		ID: e.req, Election: e.name, Timeout: s.timeout(now),
-		Query: store.Query{Keys: []string{SeatKey(e.name)}, Prefixes: []string{CandidatesOf(e.name)}},
+		Query: store.Query{
+			Keys:     []string{SeatKey(e.name), PauseKey(e.name), DrainKey(s.cfg.Member)},
+			Prefixes: []string{CandidatesOf(e.name), DrainPrefix},
+		},
 	})
 }
 
 func (s *Session) send(now Instant, e *election, move Move, tx store.Tx) {
-	e.req, e.move, e.leaves, e.ranks = s.nextID(), move, s.leaving(e), e.priority
-	if e.cand.rev == 0 && (move == MoveTake || move == MoveEnrol) {
+	e.req, e.move, e.leaves, e.ranks = s.nextID(), move, s.leaving(now, e), e.priority
+	if e.cand.rev == 0 && (move == MoveTake || move == MoveOutlive || move == MoveEnrol) {
 		s.unsettled[e.name]++
 		s.guarded[e.req] = e.name
 	}
@@ -595,23 +555,23 @@ func (s *Session) committed(now Instant, e *election, ev Committed) {
 		e.known = false
 	default:
 		e.failures = 0
-		s.applied(e, proof{ev.Sent, ev.Result.Revision})
+		s.applied(now, e, proof{ev.Sent, ev.Result.Revision})
 	}
 	s.advance(now, e)
 }
 
 // applied takes what our commit has written as fact, unless a watch has shown
 // something newer of the seat.
-func (s *Session) applied(e *election, at proof) {
+func (s *Session) applied(now Instant, e *election, at proof) {
 	switch e.move {
 	case MoveEnrol:
-		e.cand.state, e.cand.rev, e.cand.priority, e.proof = Waiting, at.rev, e.ranks, at
-		if e.seat.holder == free {
+		e.cand.state, e.cand.rev, e.cand.priority, e.proof = e.leaves, at.rev, e.ranks, at
+		if e.open() {
 			e.known = false // our place in line takes a look
 		}
-		s.place(e)
+		s.place(now, e)
 		return
-	case MoveTake:
+	case MoveTake, MoveOutlive:
 		e.cand.state, e.cand.rev = Leading, at.rev
 	default:
 		e.cand.state, e.cand.rev, e.cand.priority = e.leaves, at.rev, e.ranks
@@ -623,15 +583,16 @@ func (s *Session) applied(e *election, at proof) {
 	case e.move == MoveWithdraw:
 	case at.rev < e.seat.rev:
 		e.known = false
-	case e.move == MoveTake:
-		e.seat.holder, e.seat.token, e.seat.rev, e.seat.proof = ours, at.rev, at.rev, at
-		e.known = e.wanted // to pass it on takes a look
+	case e.move == MoveTake, e.move == MoveOutlive:
+		s.seatIs(now, e, sight{holder: ours, token: at.rev}, at.rev)
+		e.seat.proof = at
+		e.known = s.mayLead(e) // to pass it on takes a look
 	case e.move == MoveHandOver:
 		e.seat.holder, e.seat.rev, e.proof = others, at.rev, at
 		e.unqueue(e.heir)
 		e.known = true
 		if e.wanted {
-			s.place(e)
+			s.place(now, e)
 		}
 	case e.move == MoveRelease:
 		e.seat.holder, e.seat.rev = free, at.rev

@@ -15,10 +15,19 @@ type Event interface{ event() }
 
 // The user's wishes.
 type (
-	// Campaign asks to lead an election.
+	// Campaign asks to lead an election. Said again, it changes what it says.
 	Campaign struct {
 		Election string
 		Priority int
+		// Yield, if not zero, is how long a term lasts at least before it is handed
+		// to a candidate of a higher priority.
+		Yield time.Duration
+		// Barred, if not nil, is why the member must not lead: the cause of the end
+		// of a term that it has.
+		Barred error
+		// Aside is how long the member stands back, unless it is named; less than
+		// zero: no longer.
+		Aside time.Duration
 	}
 	// Withdraw takes the wish back. A term is ended with Resign.
 	Withdraw struct{ Election string }
@@ -27,13 +36,16 @@ type (
 		Election string
 		Token    Token
 		Cause    error
+		To       string // the member that the seat is to go to; empty: the first in line
 	}
 	// Drained says that the user's function of an ended term has returned, or
-	// that nobody waits for it any longer. Again: campaign once more.
+	// that nobody waits for it any longer. Again: campaign once more, after having
+	// stood Aside.
 	Drained struct {
 		Election string
 		Token    Token
 		Again    bool
+		Aside    time.Duration
 	}
 )
 
@@ -71,8 +83,8 @@ type (
 		Listing  store.Listing
 		Err      error
 	}
-	// Watched is one event of the session's watch, of its own terms (TermsOf) at
-	// first; see WatchSeats.
+	// Watched is one event of one of the session's two watches: of what operators
+	// want (ControlPrefix), and of its own terms (TermsOf) at first; see WatchSeats.
 	Watched struct{ Event store.Event }
 	// Lined is what the watch of an election's candidates tells; see WatchLine.
 	Lined struct {
@@ -88,6 +100,7 @@ type (
 		Sent     Instant
 		Revision store.Revision
 		Current  bool
+		Seat     *store.Entry // if not current: what is there; nil: nothing
 	}
 	// Lapsed: somebody has seen a deadline of the term passed. That is final,
 	// whatever reply comes in after it.
@@ -167,6 +180,13 @@ type (
 		Election string
 		Token    Token
 		Until    Instant
+		Named    bool // by a transfer
+	}
+	// Warn: a term ends so soon, unless something comes of what is under way.
+	Warn struct {
+		Election string
+		Token    Token
+		Left     time.Duration
 	}
 	// Extend moves the evidence's deadline of a term.
 	Extend struct {
@@ -205,6 +225,7 @@ func (WatchLine) action()  {}
 func (Trusted) action()    {}
 func (RoundDone) action()  {}
 func (Begin) action()      {}
+func (Warn) action()       {}
 func (Extend) action()     {}
 func (End) action()        {}
 func (Done) action()       {}
@@ -223,4 +244,6 @@ const (
 	MoveHandOver Move = "hand over"
 	MoveRelease  Move = "release"
 	MoveWithdraw Move = "withdraw"
+	MoveOutlive  Move = "outlive" // a vacancy
+	MoveDepose   Move = "depose"  // by anyone; see Depose
 )

@@ -12,7 +12,14 @@ const (
 	LeadersPrefix    = "leaders/"
 	CandidatesPrefix = "candidates/"
 	MembersPrefix    = "members/"
+	AnnouncePrefix   = "announce/"
 	DataPrefix       = "data/"
+
+	// What operators want; every session follows it.
+	ControlPrefix  = "control/"
+	PausePrefix    = ControlPrefix + "elections/"
+	DrainPrefix    = ControlPrefix + "members/"
+	TransferPrefix = ControlPrefix + "transfers/"
 )
 
 // SessionID returns the name of the session that holds a lease. All names have
@@ -33,6 +40,19 @@ func TermsOf(session string) string { return "sessions/" + session + "/terms/" }
 
 // TermKey mirrors the seat of an election at its holder.
 func TermKey(session, election string) string { return TermsOf(session) + Escape(election) }
+
+// PauseKey is there while nobody may be elected.
+func PauseKey(election string) string { return PausePrefix + Escape(election) }
+
+// DrainKey is there while a member gives up its seats and takes none.
+func DrainKey(member string) string { return DrainPrefix + Escape(member) }
+
+// TransferKey asks the leader of an election to hand over to somebody. It hangs on
+// the leader's lease.
+func TransferKey(election string) string { return TransferPrefix + Escape(election) }
+
+// AnnounceKey is what the leader of an election wants known.
+func AnnounceKey(election string) string { return AnnouncePrefix + Escape(election) }
 
 // MemberKey says which session owns a member's id.
 func MemberKey(id string) string { return MembersPrefix + Escape(id) }

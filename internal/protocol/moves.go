@@ -1,8 +1,14 @@
 package protocol
 
-import "github.com/tenure-go/tenure/store"
+import (
+	"time"
 
-// The transactions of the protocol: what each move requires and what it writes.
+	"github.com/tenure-go/tenure/store"
+)
+
+// The transactions of the protocol: what each move requires and what it writes. With
+// a term goes what was announced under it, and what was ordered of it. Whatever seats somebody requires that the election is not paused, and that the
+// member is not drained.
 
 // candidateAsKnown is the guard of P3.
 func (s *Session) candidateAsKnown(e *election) store.Cond {
@@ -22,68 +28,88 @@ func (s *Session) putCandidate(e *election, state CandidateState) store.Op {
 	return store.Put(CandidateKey(e.name, s.cfg.Session), Encode(record), s.cfg.Lease)
 }
 
-func (s *Session) enrolTx(e *election) store.Tx {
+func (s *Session) enrolTx(e *election, as CandidateState) store.Tx {
 	return store.Tx{
 		If:   []store.Cond{s.candidateAsKnown(e)},
-		Then: []store.Op{s.putCandidate(e, Waiting)},
+		Then: []store.Op{s.putCandidate(e, as)},
 	}
 }
 
+// takeTx takes a seat that is free, or a vacancy that is outlived: because the victim
+// has gone, which is required, or because of its age.
 func (s *Session) takeTx(e *election) store.Tx {
 	seat := Encode(s.seatRecord())
-	return store.Tx{
-		If: []store.Cond{store.Absent(SeatKey(e.name)), s.candidateAsKnown(e)},
+	tx := store.Tx{
+		If: []store.Cond{
+			store.Absent(SeatKey(e.name)),
+			s.candidateAsKnown(e),
+			store.Absent(PauseKey(e.name)),
+			store.Absent(DrainKey(s.cfg.Member)),
+		},
 		Then: []store.Op{
 			store.Put(SeatKey(e.name), seat, s.cfg.Lease),
 			store.Put(TermKey(s.cfg.Session, e.name), seat, s.cfg.Lease),
 			s.putCandidate(e, Leading),
 		},
 	}
+	if e.seat.holder == vacant {
+		tx.If[0] = store.ModifiedAt(SeatKey(e.name), e.vacancy.rev)
+		if e.vacancy.gone {
+			tx.If = append(tx.If, store.Absent(CandidateKey(e.name, e.vacancy.victim)))
+		}
+	}
+	return tx
 }
 
 // handOverTx seats the successor on the successor's own lease.
-func (s *Session) handOverTx(e *election, to rival) store.Tx {
-	seat := Encode(to.record.Seat)
+func (s *Session) handOverTx(e *election, to rival, named bool, leaves CandidateState) store.Tx {
 	offered := to.record
-	offered.State = Offered
+	offered.State, offered.Transfer = Offered, named
+	seat := Encode(offered.Seat)
 	return store.Tx{
 		If: []store.Cond{
 			store.ModifiedAt(SeatKey(e.name), e.seat.token),
 			store.ModifiedAt(to.key, to.modified),
+			store.Absent(PauseKey(e.name)),
+			store.Absent(DrainKey(to.record.Member)),
 		},
 		Then: []store.Op{
 			store.Put(SeatKey(e.name), seat, to.lease),
 			store.Put(TermKey(to.record.Session, e.name), seat, to.lease),
 			store.Put(to.key, Encode(offered), to.lease),
 			store.Delete(TermKey(s.cfg.Session, e.name)),
-			s.leaveOp(e),
+			s.leaveOp(e, leaves),
+			store.Delete(AnnounceKey(e.name)),
+			store.Delete(TransferKey(e.name)),
 		},
 	}
 }
 
-func (s *Session) releaseTx(e *election) store.Tx {
+func (s *Session) releaseTx(e *election, leaves CandidateState) store.Tx {
 	return store.Tx{
 		If: []store.Cond{store.ModifiedAt(SeatKey(e.name), e.seat.token)},
 		Then: []store.Op{
 			store.Delete(SeatKey(e.name)),
 			store.Delete(TermKey(s.cfg.Session, e.name)),
-			s.leaveOp(e),
+			s.leaveOp(e, leaves),
+			store.Delete(AnnounceKey(e.name)),
+			store.Delete(TransferKey(e.name)),
 		},
 	}
 }
 
-func (s *Session) withdrawTx(e *election) store.Tx {
+func (s *Session) withdrawTx(e *election, leaves CandidateState) store.Tx {
 	return store.Tx{
 		If:   []store.Cond{s.candidateAsKnown(e)},
-		Then: []store.Op{s.leaveOp(e)},
+		Then: []store.Op{s.leaveOp(e, leaves)},
 	}
 }
 
 // leaveOp is what becomes of our candidate key when we give up a seat or a
 // place in line.
-func (s *Session) leaveOp(e *election) store.Op {
-	if state := s.leaving(e); state != "" {
-		return s.putCandidate(e, state)
+func (s *Session) leaveOp(e *election, leaves CandidateState) store.Op {
+	if leaves != "" {
+		return s.putCandidate(e, leaves)
 	}
 	return store.Delete(CandidateKey(e.name, s.cfg.Session))
 }
@@ -91,13 +117,53 @@ func (s *Session) leaveOp(e *election) store.Op {
 // leaving returns what leaveOp writes; "": it deletes. While a request guarded
 // by the key's absence is unresolved the key must not become absent again (P3):
 // a mark stays, and dies with the session.
-func (s *Session) leaving(e *election) CandidateState {
+func (s *Session) leaving(now Instant, e *election) CandidateState {
 	switch {
 	case e.wanted:
-		return Waiting
+		return s.standing(now, e)
 	case s.unsettled[e.name] > 0:
 		return Withdrawn
 	default:
 		return ""
+	}
+}
+
+// Depose returns the transaction that forces an election: it puts a vacancy into a
+// seat as it was read. longest is the longest TTL that a session can have, for a seat
+// that does not say whose it is.
+func Depose(election string, seat *store.Entry, longest time.Duration, order Order) store.Tx {
+	victim, err := DecodeSeat(seat.Value)
+	if err != nil {
+		victim = Seat{Format: format}
+	}
+	if err != nil || seat.Lease == store.NoLease {
+		victim.TTL = longest
+	}
+	victim.Transfer, victim.Vacancy = false, &Vacancy{Token: seat.Modified, Order: order}
+	tx := store.Tx{
+		If: []store.Cond{store.ModifiedAt(seat.Key, seat.Modified)},
+		Then: []store.Op{
+			store.Put(seat.Key, Encode(victim), store.NoLease),
+			store.Delete(AnnounceKey(election)),
+			store.Delete(TransferKey(election)),
+		},
+	}
+	if victim.Session != "" {
+		tx.Then = append(tx.Then, store.Delete(TermKey(victim.Session, election)))
+	}
+	return tx
+}
+
+// Transfer returns the transaction that asks the leader, whose seat was read, to hand
+// over to a candidate that was read with it.
+func Transfer(election string, seat *store.Entry, candidate string, modified store.Revision, to string, order Order) store.Tx {
+	c := NewControl(order)
+	c.Token, c.To = seat.Modified, to
+	return store.Tx{
+		If: []store.Cond{
+			store.ModifiedAt(seat.Key, seat.Modified),
+			store.ModifiedAt(candidate, modified),
+		},
+		Then: []store.Op{store.Put(TransferKey(election), Encode(c), seat.Lease)},
 	}
 }

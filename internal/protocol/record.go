@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -14,26 +15,81 @@ var ErrCorrupt = errors.New("tenure: corrupt record")
 // so that a newer program's meaning is never guessed.
 const format = 1
 
-// Seat is the value of a seat and of its mirror: who leads.
+// Seat is the value of a seat and of its mirror: who leads, or, in a vacancy, who
+// was deposed.
 type Seat struct {
 	Format   int           `json:"v"`
 	Session  string        `json:"session"`
 	Member   string        `json:"member"`
 	Endpoint string        `json:"endpoint,omitempty"`
 	TTL      time.Duration `json:"ttl"` // nanoseconds
+	// Transfer: the leader was named by somebody, and has not come by its place
+	// in line.
+	Transfer bool     `json:"transfer,omitempty"`
+	Vacancy  *Vacancy `json:"vacancy,omitempty"`
+}
+
+// Vacancy stands in a seat whose leader was deposed.
+type Vacancy struct {
+	Token Token `json:"token"` // of the term that it ended; of what lay in the seat, if that was none
+	Order
+}
+
+// Order is who wanted something, and why.
+type Order struct {
+	By  string `json:"by,omitempty"`
+	Why string `json:"why,omitempty"`
+}
+
+// String is what the order adds to a message.
+func (o Order) String() string {
+	var b strings.Builder
+	if o.By != "" {
+		fmt.Fprintf(&b, " by %s", o.By)
+	}
+	if o.Why != "" {
+		fmt.Fprintf(&b, ": %s", o.Why)
+	}
+	return b.String()
+}
+
+// Control is the value of the keys under ControlPrefix.
+type Control struct {
+	Format int `json:"v"`
+	Order
+	// Of a transfer: from the term of this token, to this member.
+	Token Token  `json:"token,omitempty"`
+	To    string `json:"to,omitempty"`
+}
+
+// NewControl returns an order in the present format.
+func NewControl(o Order) Control { return Control{Format: format, Order: o} }
+
+// Announcement is what a leader wants known.
+type Announcement struct {
+	Format int    `json:"v"`
+	Member string `json:"member"`
+	Token  Token  `json:"token"`
+	Data   []byte `json:"data"`
+}
+
+// NewAnnouncement returns an announcement in the present format.
+func NewAnnouncement(member string, token Token, data []byte) Announcement {
+	return Announcement{Format: format, Member: member, Token: token, Data: data}
 }
 
 // CandidateState is what a candidate's key says of it.
 type CandidateState string
 
-// The states of a candidate's key. Draining is written by members that give up
-// their seats and take none.
+// The states of a candidate's key.
 const (
-	Waiting   CandidateState = "waiting"
-	Offered   CandidateState = "offered"
-	Leading   CandidateState = "leading"
-	Draining  CandidateState = "draining"
-	Withdrawn CandidateState = "withdrawn"
+	Waiting    CandidateState = "waiting"    // in line
+	Aside      CandidateState = "aside"      // standing back for a while: takes no seat unless it is named
+	Ineligible CandidateState = "ineligible" // takes none: it is unwell, or must not by its policy
+	Draining   CandidateState = "draining"   // takes none: an operator wants it so
+	Offered    CandidateState = "offered"    // seated by the holder before
+	Leading    CandidateState = "leading"    // seated by itself
+	Withdrawn  CandidateState = "withdrawn"  // a mark
 )
 
 // Candidate is the value of a candidate's key.
@@ -75,6 +131,20 @@ func DecodeCandidate(b []byte) (Candidate, error) {
 	var c Candidate
 	err := decode(b, &c, &c.Format)
 	return c, err
+}
+
+// DecodeControl reads a key under ControlPrefix.
+func DecodeControl(b []byte) (Control, error) {
+	var c Control
+	err := decode(b, &c, &c.Format)
+	return c, err
+}
+
+// DecodeAnnouncement reads what a leader has announced.
+func DecodeAnnouncement(b []byte) (Announcement, error) {
+	var a Announcement
+	err := decode(b, &a, &a.Format)
+	return a, err
 }
 
 // DecodeMember reads a member's key.

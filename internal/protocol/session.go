@@ -23,6 +23,7 @@ type Config struct {
 	Round    time.Duration // between two rounds
 	Grace    time.Duration // between two places in line
 	Near     int           // so many in line watch the seats; at least 1
+	Longest  time.Duration // the longest TTL that any session may have
 }
 
 const (
@@ -51,6 +52,11 @@ type Session struct {
 	watching  bool
 	unneeded  int64 // Mono: since when that is not needed; 0: it is
 	lines     int   // watched
+
+	drain      error // why we give up our seats and take none; nil: we need not
+	drainAt    store.Revision
+	pauses     int    // elections that are paused, as far as is known
+	pausesFrom uint64 // while there are any: the first round that asked for all; 0: none has
 
 	// Requests guarded by the absence of our candidate key that have not been
 	// answered for certain: by id, and counted by election.
@@ -125,9 +131,9 @@ func (s *Session) take(now Instant, ev Event) {
 	case Withdraw:
 		s.with(ev.Election, func(e *election) { s.withdraw(now, e) })
 	case Resign:
-		s.withTerm(ev.Election, ev.Token, leading, func(e *election) { s.resign(now, e, ev.Cause) })
+		s.withTerm(ev.Election, ev.Token, leading, func(e *election) { s.resign(now, e, ev.Cause, ev.To) })
 	case Drained:
-		s.withTerm(ev.Election, ev.Token, draining, func(e *election) { s.drained(now, e, ev.Again) })
+		s.withTerm(ev.Election, ev.Token, draining, func(e *election) { s.drained(now, e, ev) })
 	case Renewed:
 		s.renewed(now, ev)
 	case Listed:
@@ -138,13 +144,14 @@ func (s *Session) take(now Instant, ev Event) {
 		s.with(ev.Election, func(e *election) { s.committed(now, e, ev) })
 	case Looked:
 		s.saw(ev.Listing.Revision, ev.Err)
+		s.lookedAtDrain(now, ev)
 		s.with(ev.Election, func(e *election) { s.looked(now, e, ev) })
 	case Watched:
 		s.watched(now, ev.Event)
 	case Lined:
-		s.with(ev.Election, func(e *election) { s.lined(e, ev) })
+		s.with(ev.Election, func(e *election) { s.lined(now, e, ev) })
 	case Proof:
-		s.withTerm(ev.Election, ev.Token, leading, func(e *election) { s.proved(e, ev) })
+		s.withTerm(ev.Election, ev.Token, leading, func(e *election) { s.proved(now, e, ev) })
 	case Lapsed:
 		s.withTerm(ev.Election, ev.Token, leading, func(e *election) { s.end(e, ErrUnproven, false) })
 	}
@@ -196,15 +203,32 @@ func (s *Session) expire(now Instant) {
 	}
 	s.lapse = Instant{never, never}
 	for _, e := range s.order {
-		if e.phase != leading {
-			continue
+		switch {
+		case e.phase != leading:
+		case !now.Before(e.until):
+			s.end(e, ErrUnproven, false)
+		default:
+			s.warn(now, e)
 		}
-		if now.Before(e.until) {
-			s.lapse = earlier(s.lapse, e.until)
-			continue
-		}
-		s.end(e, ErrUnproven, false)
 	}
+}
+
+// warning is how long before a term may end that is said.
+func (s *Session) warning() time.Duration { return s.cfg.Round }
+
+// warn says once that a term ends soon, and notes when to look at it again.
+func (s *Session) warn(now Instant, e *election) {
+	until := earlier(e.until, s.deadline)
+	soon := until.Add(-s.warning())
+	if !e.warned && !now.Before(soon) {
+		e.warned = true
+		left := min(until.Mono-now.Mono, until.Wall-now.Wall)
+		s.do(Warn{Election: e.name, Token: e.token, Left: time.Duration(left)})
+	}
+	if e.warned {
+		soon = e.until
+	}
+	s.lapse = earlier(s.lapse, soon)
 }
 
 // finish ends the session and every term on it.
@@ -268,10 +292,21 @@ func (s *Session) settled() int64 { return int64(min(settled, s.cfg.Round)) }
 
 // roundQuery asks for the session's own terms, which shows every offer, and for
 // the seat of each of its elections: that proves the held ones, and heals within
-// a round what a watch has lost.
+// a round what a watch has lost. So it does for what operators want: drains, orders
+// to those who lead, and the end of pauses.
 func (s *Session) roundQuery(id uint64) store.Query {
-	q := store.Query{Prefixes: []string{TermsOf(s.cfg.Session)}}
+	q := store.Query{Keys: []string{DrainKey(s.cfg.Member)}, Prefixes: []string{TermsOf(s.cfg.Session)}}
+	if s.pauses == 0 {
+		s.pausesFrom = 0
+	} else {
+		q.Prefixes = append(q.Prefixes, PausePrefix)
+		if s.pausesFrom == 0 {
+			s.pausesFrom = id
+		}
+	}
+	leads := false
 	for _, e := range s.order {
+		leads = leads || e.phase != outside
 		if e.askedFrom == 0 {
 			e.askedFrom = id
 		}
@@ -287,9 +322,35 @@ func (s *Session) roundQuery(id uint64) store.Query {
 		}
 	}
 	if len(q.Keys) > maxListedSeats {
-		q.Keys, q.Prefixes = nil, append(q.Prefixes, LeadersPrefix)
+		q.Keys, q.Prefixes = q.Keys[:1], append(q.Prefixes, LeadersPrefix)
+	}
+	if leads {
+		q.Prefixes = append(q.Prefixes, TransferPrefix)
 	}
 	return q
+}
+
+// ordersListed takes what a round has shown of what operators want.
+func (s *Session) ordersListed(now Instant, round uint64, l *store.Listing) {
+	s.drainIs(now, l.Entry(DrainKey(s.cfg.Member)), l.Revision)
+	if s.pausesFrom != 0 && round >= s.pausesFrom {
+		for _, e := range slices.Backward(s.order) { // to reconsider one may remove it
+			key := PauseKey(e.name)
+			s.ordered(now, key, l.Entry(key), l.Revision)
+		}
+	}
+	for i := range l.Entries {
+		if e := &l.Entries[i]; strings.HasPrefix(e.Key, TransferPrefix) {
+			s.ordered(now, e.Key, e, l.Revision)
+		}
+	}
+}
+
+// lookedAtDrain takes what a look has shown of our own drain.
+func (s *Session) lookedAtDrain(now Instant, ev Looked) {
+	if ev.Err == nil {
+		s.drainIs(now, ev.Listing.Entry(DrainKey(s.cfg.Member)), ev.Listing.Revision)
+	}
 }
 
 func (s *Session) renewed(now Instant, ev Renewed) {
@@ -336,6 +397,7 @@ func (s *Session) listed(now Instant, ev Listed) {
 	for _, e := range slices.Backward(s.order) {
 		s.settle(now, e, at, ev.Round, &l)
 	}
+	s.ordersListed(now, ev.Round, &l)
 	s.do(RoundDone{ID: ev.Round})
 }
 
@@ -353,7 +415,7 @@ func (s *Session) settle(now Instant, e *election, at proof, round uint64, l *st
 	if mirrored && e.mirrored == e.token && seat != nil && seat.Modified == e.token {
 		s.extend(e, at.sent)
 	} else {
-		s.missing(e, seat, at.rev)
+		s.missing(now, e, seat, at.rev)
 	}
 }
 
@@ -362,7 +424,7 @@ func (s *Session) settle(now Instant, e *election, at proof, round uint64, l *st
 func (s *Session) settleOutside(now Instant, e *election, at proof, round uint64, mirrored bool, l *store.Listing) {
 	seat := l.Entry(SeatKey(e.name)) // none, too, if the round has not asked for it
 	if mirrored && seat != nil && seat.Modified == e.mirrored && !e.void(e.mirrored) {
-		s.sighted(now, e, e.mirrored, at)
+		s.sighted(now, e, s.sightOf(seat), at)
 		return
 	}
 	unknown := mirrored && e.seat.holder != ours // a seat of ours that nobody here knows of, or what is left of one
@@ -385,13 +447,17 @@ func (s *Session) watched(now Instant, ev store.Event) {
 	if !ev.Deleted {
 		entry = &ev.Entry
 	}
+	if strings.HasPrefix(ev.Entry.Key, ControlPrefix) {
+		s.ordered(now, ev.Entry.Key, entry, rev)
+		return
+	}
 	name, ofSeats := strings.CutPrefix(ev.Entry.Key, LeadersPrefix)
 	if !ofSeats {
 		name = strings.TrimPrefix(ev.Entry.Key, TermsOf(s.cfg.Session))
 	}
 	e := s.elections[Unescape(name)]
 	if e == nil {
-		if who, _ := s.holderOf(entry); who != ours || rev <= s.seen {
+		if s.sightOf(entry).holder != ours || rev <= s.seen {
 			return // somebody else's, or an old event of a term that has been passed on
 		}
 		e = s.election(Unescape(name))
@@ -400,7 +466,9 @@ func (s *Session) watched(now Instant, ev store.Event) {
 	case ofSeats:
 		s.seatSeen(now, e, entry, rev)
 	case entry != nil:
-		s.sighted(now, e, rev, s.proofBefore(e, rev))
+		if got := s.sightOf(entry); got.holder == ours {
+			s.sighted(now, e, got, s.proofBefore(e, rev))
+		}
 	case e.phase == leading && rev > e.token:
 		s.end(e, ErrDispossessed, false)
 	}

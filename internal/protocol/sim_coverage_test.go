@@ -2,6 +2,7 @@ package protocol_test
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,6 +21,7 @@ type coverage struct {
 	writes           [2]int // refused, applied
 	faults           [opKinds]faultCount
 	causes           map[error]int
+	pairs            pairs
 }
 
 type moveCount struct {
@@ -38,13 +40,18 @@ const (
 	guardCandidate guard = "own candidate"
 	guardSuccessor guard = "the successor's candidate"
 	guardLease     guard = "the lease"
+	guardPause     guard = "a pause"
+	guardDrain     guard = "a drain"
+	guardVictim    guard = "the victim's candidate"
 )
 
 // guards lists all that each move is conditioned on.
 var guards = map[protocol.Move][]guard{
 	protocol.MoveEnrol:    {guardCandidate, guardLease},
-	protocol.MoveTake:     {guardSeat, guardCandidate, guardLease},
-	protocol.MoveHandOver: {guardSeat, guardSuccessor},
+	protocol.MoveTake:     {guardSeat, guardCandidate, guardLease, guardPause, guardDrain},
+	protocol.MoveOutlive:  {guardSeat, guardCandidate, guardLease, guardPause, guardDrain},
+	protocol.MoveDepose:   {guardSeat},
+	protocol.MoveHandOver: {guardSeat, guardSuccessor, guardPause, guardDrain},
 	protocol.MoveRelease:  {guardSeat},
 	protocol.MoveWithdraw: {guardCandidate},
 }
@@ -74,6 +81,10 @@ func (c *coverage) refused(move protocol.Move, by string) {
 		n.refused[guardLease]++
 	case strings.HasPrefix(by, protocol.LeadersPrefix):
 		n.refused[guardSeat]++
+	case strings.HasPrefix(by, protocol.PausePrefix):
+		n.refused[guardPause]++
+	case strings.HasPrefix(by, protocol.DrainPrefix):
+		n.refused[guardDrain]++
 	case move == protocol.MoveHandOver:
 		n.refused[guardSuccessor]++
 	default:
@@ -121,6 +132,23 @@ func (c *coverage) add(o *coverage) {
 	for cause, n := range o.causes {
 		c.causes[cause] += n
 	}
+	c.pairs.add(&o.pairs)
+}
+
+// ended counts the cause of a term's end, without what is told of it.
+func (c *coverage) ended(cause error) {
+	for _, known := range causes {
+		if errors.Is(cause, known) {
+			c.causes[known]++
+			return
+		}
+	}
+}
+
+// causes are all that a term may end with.
+var causes = []error{
+	protocol.ErrSessionExpired, protocol.ErrUnproven, protocol.ErrDeposed, protocol.ErrTransferred, protocol.ErrPreempted,
+	protocol.ErrDrained, protocol.ErrIneligible, errResigned, protocol.ErrDispossessed,
 }
 
 // missing names what was never exercised.
@@ -145,12 +173,12 @@ func (c *coverage) missing(abuse bool) (missing []string) {
 			never(n.inOffice, "fault %q never struck a leader in office", k)
 		}
 	}
-	for _, cause := range []error{protocol.ErrSessionExpired, protocol.ErrUnproven, errResigned} {
-		never(c.causes[cause], "no term ended with %q", cause)
+	for _, cause := range causes {
+		if abuse || !errors.Is(cause, protocol.ErrDispossessed) {
+			never(c.causes[cause], "no term ended with %q", cause)
+		}
 	}
-	if abuse {
-		never(c.causes[protocol.ErrDispossessed], "no term ended with %q", protocol.ErrDispossessed)
-	}
+	missing = append(missing, c.pairs.missing()...)
 	slices.Sort(missing)
 	return missing
 }
@@ -180,5 +208,6 @@ func (c *coverage) String() string {
 	for _, cause := range slices.SortedFunc(maps.Keys(c.causes), func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) }) {
 		fmt.Fprintf(&b, "%-50s %10d\n", cause, c.causes[cause])
 	}
+	fmt.Fprintf(&b, "\n%v\n", &c.pairs)
 	return b.String()
 }

@@ -31,6 +31,7 @@ type member struct {
 	requests []request                 // on their way to the store
 	replies  []reply                   // on their way back
 	watch    watch                     // of its own terms, or of all seats
+	orders   watch                     // of what operators want
 	lines    []line                    // by election
 	noLines  bool                      // they are stalled
 	shown    map[string]store.Revision // candidates, for a mutation
@@ -39,6 +40,8 @@ type member struct {
 	terms    []term // by election
 	wants    []bool
 	priority []int
+	yields   []time.Duration
+	barred   []bool
 }
 
 type request struct {
@@ -120,10 +123,11 @@ func (m *member) join() {
 	m.session = protocol.SessionID(m.lease)
 	m.s = protocol.NewSession(protocol.Config{
 		Member: m.name, Session: m.session, Lease: m.lease, TTL: m.host.ttl, Granted: m.instant(),
-		Drift: simDrift, Margin: w.margin, Round: m.host.ttl / 3, Grace: m.host.ttl / 50, Near: w.near,
+		Drift: simDrift, Margin: w.margin, Round: m.host.ttl / 3, Grace: m.host.ttl / 50, Near: w.near, Longest: simLongest,
 	})
 	m.deadline = m.s.Deadline()
 	m.watch, m.noLines = newWatch(protocol.TermsOf(m.session)), false
+	m.orders = newWatch(protocol.ControlPrefix)
 	m.lines = make([]line, len(w.elections))
 	m.shown = map[string]store.Revision{}
 	m.gone = make([]store.Revision, len(w.elections))
@@ -139,6 +143,7 @@ func (m *member) join() {
 // the way there.
 func (m *member) crash() {
 	m.w.tale.crashed(m)
+	m.w.happenedAll(hapSessionEnd)
 	m.drop()
 	for i := range m.terms {
 		m.terms[i] = term{}
@@ -149,7 +154,7 @@ func (m *member) drop() {
 	for _, req := range m.requests {
 		m.w.neverKnown(req)
 	}
-	m.s, m.requests, m.replies, m.watch, m.lines = nil, m.requests[:0], m.replies[:0], watch{}, nil
+	m.s, m.requests, m.replies, m.watch, m.orders, m.lines = nil, m.requests[:0], m.replies[:0], watch{}, watch{}, nil
 }
 
 // The session.
@@ -209,7 +214,7 @@ func (m *member) do(a protocol.Action) {
 			w.fail(ruleTerms, "%s ends %s at %d for %v; its present term is %d, ended: %v", m.name, a.Election, a.Token, a.Cause, t.token, t.ended)
 		}
 		t.ended, t.cause, t.clean = true, a.Cause, !errors.Is(a.Cause, protocol.ErrLost)
-		w.coverage.causes[a.Cause]++
+		w.coverage.ended(a.Cause)
 	case protocol.Over:
 		w.tale.logf("%s: session over: %v", m.name, a.Cause)
 		m.drop()
@@ -306,14 +311,14 @@ func (w *world) handle(m *member, req request, err error) reply {
 			var res store.Result
 			if res, err = w.commit(m.name, "", a.tx); err == nil {
 				w.coverage.write(res.Committed)
-				return reply{event: protocol.Proof{Election: w.elections[a.election], Token: a.token, Sent: req.sent, Revision: res.Revision, Current: res.Committed}}
+				return reply{event: protocol.Proof{Election: w.elections[a.election], Token: a.token, Sent: req.sent, Revision: res.Revision, Current: res.Committed, Seat: w.seat(a.election)}}
 			}
 		}
 	case userRead:
 		if err == nil {
 			l := w.kv.list(store.Keys(w.seats[a.election]))
 			e := l.Entry(w.seats[a.election])
-			return reply{event: protocol.Proof{Election: w.elections[a.election], Token: a.token, Sent: req.sent, Revision: l.Revision, Current: e != nil && e.Modified == a.token}}
+			return reply{event: protocol.Proof{Election: w.elections[a.election], Token: a.token, Sent: req.sent, Revision: l.Revision, Current: e != nil && e.Modified == a.token, Seat: e}}
 		}
 	}
 	return reply{event: protocol.Tick{}} // the user has an error, the session nothing
@@ -368,7 +373,7 @@ func (m *member) reads(r reply) {
 		if e := l.Entry(key); e != nil {
 			seat, _ = protocol.DecodeSeat(e.Value) // if not, it is not ours
 		}
-		if seat.Session != m.session {
+		if seat.Session != m.session || seat.Vacancy != nil {
 			m.gone[i] = max(m.gone[i], l.Revision)
 		}
 	}
@@ -376,9 +381,8 @@ func (m *member) reads(r reply) {
 
 func (m *member) watchesSeats() bool { return m.watch.prefix == protocol.LeadersPrefix }
 
-// deliver gives a member the next event of its watch.
-func (m *member) deliver() bool {
-	wt := &m.watch
+// deliver gives a member the next event of a watch.
+func (m *member) deliver(wt *watch) bool {
 	if wt.broken {
 		wt.list(&m.w.kv)
 	}
@@ -475,7 +479,8 @@ func (m *member) flow() (busy bool) {
 			m.serve(0)
 		case len(m.replies) > 0:
 			m.answer(0)
-		case !m.watch.stalled && m.deliver():
+		case !m.watch.stalled && m.deliver(&m.watch):
+		case m.s != nil && !m.orders.stalled && m.deliver(&m.orders):
 		case m.s != nil && !m.noLines && m.followAny():
 		default:
 			return busy
@@ -491,7 +496,7 @@ func (m *member) recover() {
 		m.join()
 	}
 	for i := range m.terms {
-		m.drained(i)
+		m.drained(i, 0)
 	}
 }
 
@@ -502,24 +507,35 @@ var errResigned = errors.New("resigned")
 func (m *member) campaign(i int) {
 	m.wants[i] = true
 	m.w.tale.wants(m, i)
-	m.step(protocol.Campaign{Election: m.w.elections[i], Priority: m.priority[i]})
+	ev := protocol.Campaign{Election: m.w.elections[i], Priority: m.priority[i], Yield: m.yields[i]}
+	if m.barred[i] {
+		ev.Barred = protocol.ErrIneligible
+	}
+	m.step(ev)
 }
 
 // leave withdraws or, in office, resigns.
-func (m *member) leave(i int, forGood bool) {
+func (m *member) leave(i int, forGood bool) { m.leaveTo(i, forGood, "") }
+
+func (m *member) leaveTo(i int, forGood bool, to string) {
 	if forGood {
 		m.wants[i] = false
 		m.w.tale.wants(m, i)
 	}
 	if t := &m.terms[i]; t.token != 0 {
-		m.step(protocol.Resign{Election: m.w.elections[i], Token: t.token, Cause: errResigned})
+		cause, what := errResigned, hapResign
+		if to != "" {
+			cause, what = protocol.ErrTransferred, hapTransfer
+		}
+		m.w.happened(i, what)
+		m.step(protocol.Resign{Election: m.w.elections[i], Token: t.token, Cause: cause, To: to})
 	} else if forGood {
 		m.step(protocol.Withdraw{Election: m.w.elections[i]})
 	}
 }
 
 // drained says that the function of an ended term has returned.
-func (m *member) drained(i int) {
+func (m *member) drained(i int, aside time.Duration) {
 	t := m.terms[i]
 	if !t.ended {
 		return
@@ -527,10 +543,37 @@ func (m *member) drained(i int) {
 	m.w.tale.returned(m, i, t.token)
 	m.terms[i] = term{}
 	if t.lease == m.lease {
-		m.step(protocol.Drained{Election: m.w.elections[i], Token: t.token, Again: m.wants[i]})
+		m.step(protocol.Drained{Election: m.w.elections[i], Token: t.token, Again: m.wants[i], Aside: aside})
 	} else if m.wants[i] {
 		m.campaign(i) // on the session that has replaced the term's
 	}
+}
+
+// bar flips whether the member may lead.
+func (m *member) bar(i int) {
+	m.barred[i] = !m.barred[i]
+	if m.barred[i] {
+		m.w.happened(i, hapPolicy)
+	}
+	m.w.tale.logf("%s must not lead %s: %v", m.name, m.w.elections[i], m.barred[i])
+	if t := &m.terms[i]; m.wants[i] && (t.token == 0 || t.lease == m.lease) {
+		m.campaign(i) // else when the function of the older term has returned
+	}
+}
+
+// announce sends what the present term wants known.
+func (m *member) announce(i int) {
+	t := &m.terms[i]
+	if t.token == 0 || t.ended || m.s == nil {
+		return
+	}
+	m.requests = append(m.requests, request{by: m.name, sent: m.instant(), timeout: simTTL / 3, action: userWrite{
+		election: i, token: t.token,
+		tx: store.Tx{
+			If:   []store.Cond{store.ModifiedAt(m.w.seats[i], t.token)},
+			Then: []store.Op{store.Put(protocol.AnnounceKey(m.w.elections[i]), nil, m.lease)},
+		},
+	}})
 }
 
 // ask is Term.Held: it tells the session when it sees that a term has run out.
@@ -568,6 +611,12 @@ func tokenOf(value []byte) protocol.Token {
 		panic(err)
 	}
 	return protocol.Token(n)
+}
+
+// seat is a copy of what the store holds now.
+func (w *world) seat(i int) *store.Entry {
+	l := w.kv.list(store.Keys(w.seats[i]))
+	return l.Entry(w.seats[i])
 }
 
 func (w *world) index(election string) int { return slices.Index(w.elections, election) }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenure-go/tenure/internal/protocol"
@@ -43,6 +44,14 @@ const (
 	opWrite
 	opVerify
 	opJoin
+	opAnnounce
+	opTransfer
+	opBar
+	// What operators do.
+	opOrder
+	opDepose
+	opPauseElection
+	opDrain
 	// Faults.
 	opLoseReply
 	opLoseRequest
@@ -71,6 +80,7 @@ const (
 var opNames = [opKinds]string{
 	"request served", "reply delivered", "watch event delivered", "a member is up to date", "time passes",
 	"campaign", "resign or withdraw", "function returns", "ask Held", "guarded write", "verify", "join again",
+	"announce", "transfer by the leader", "policy flip", "transfer by an operator", "depose", "election paused", "drain",
 	"reply lost", "request lost", "request delayed", "request applied twice", "reply repeated", "late effect",
 	"pause", "host suspended", "wall clock set", "partition", "watch stalled", "history compacted", "changes coalesced",
 	"store restarted", "crash",
@@ -91,6 +101,7 @@ func (k opKind) in(abuse bool) bool { return abuse || k < opRevoke }
 var weights = [opKinds]float64{
 	opServe: 14, opAnswer: 12, opDeliver: 10, opFlow: 16, opPass: 14,
 	opCampaign: 4, opLeave: 5, opDrained: 6, opAsk: 1, opWrite: 2, opVerify: 0.5, opJoin: 4,
+	opAnnounce: 1, opTransfer: 1, opBar: 1, opOrder: 1.5, opDepose: 1.5, opPauseElection: 0.7, opDrain: 1,
 
 	opLoseReply: 2, opLoseRequest: 2, opDelay: 3, opTwice: 0.5, opRepeatReply: 0.5, opLate: 8,
 	opPause: 1.5, opSleep: 0.7, opSetClock: 0.7, opPartition: 2.5, opStall: 2.5, opCompact: 1, opCoalesce: 0.5,
@@ -194,16 +205,21 @@ func (s schedule) run(c *coverage, tale *tale) (found *violation) {
 func (w *world) calm() {
 	w.tale.calm()
 	w.late = nil
-	for i, seat := range w.seats {
-		if e := w.kv.get(seat); e != nil && e.Lease == store.NoLease {
-			w.tale.logf("somebody clears the seat of %s", w.elections[i])
-			w.third(store.Delete(seat))
+	for _, e := range slices.Clone(w.kv.entries) {
+		if strings.HasPrefix(e.Key, protocol.PausePrefix) || strings.HasPrefix(e.Key, protocol.DrainPrefix) {
+			w.toggle(e.Key)
 		}
 	}
 	for _, m := range w.members {
 		m.cut, m.pausedTo = false, min(m.pausedTo, w.now)
 		m.sleepsTo = min(m.sleepsTo, w.now)
-		m.watch.stalled, m.noLines = false, false
+		m.watch.stalled, m.orders.stalled, m.noLines = false, false, false
+		for i := range m.barred {
+			if m.barred[i] && m.running() {
+				m.bar(i)
+			}
+			m.barred[i] = false
+		}
 	}
 	w.calmed = true
 }
@@ -212,6 +228,9 @@ func (w *world) calm() {
 // expire, its end be seen, and what had failed be tried again.
 func boundOf(s setting) time.Duration {
 	ttl := slices.MaxFunc(s.hosts, func(a, b host) int { return cmp.Compare(a.ttl, b.ttl) }).ttl
+	if s.abuse {
+		ttl = simLongest // a seat that nobody can read
+	}
 	return time.Duration(float64(ttl+s.lag)*1.3) + 2*ttl/3 + time.Duration(s.members)*ttl/50
 }
 
@@ -219,7 +238,7 @@ func boundOf(s setting) time.Duration {
 func (w *world) do(o op) {
 	m := w.victim(o)
 	i := int(o.what) % len(w.elections)
-	lines := o.what%2 == 1 // it is about the watches of the lines
+	lines := o.what%2 == 1 // it is about the watches of the lines, or of what operators want
 	x := int(o.x)
 	switch o.kind {
 	case opServe:
@@ -233,10 +252,12 @@ func (w *world) do(o op) {
 	case opDeliver:
 		switch {
 		case !m.running() || m.cut:
+		case lines && x%2 == 0 && !m.orders.stalled:
+			m.deliver(&m.orders)
 		case lines && !m.noLines:
 			m.followAny()
 		case !lines && !m.watch.stalled:
-			m.deliver()
+			m.deliver(&m.watch)
 		}
 	case opFlow:
 		m.flow()
@@ -245,6 +266,7 @@ func (w *world) do(o op) {
 	case opCampaign:
 		if m.terms[i].token == 0 && m.running() {
 			m.priority[i] = x % 2
+			m.yields[i] = time.Duration(x/2%2) * simTTL / 4
 			m.campaign(i)
 		}
 	case opLeave:
@@ -253,7 +275,7 @@ func (w *world) do(o op) {
 		}
 	case opDrained:
 		if w.now >= m.pausedTo {
-			m.drained(i)
+			m.drained(i, simTTL/2*time.Duration(max(0, x%8-5)))
 		}
 	case opAsk:
 		m.ask(i)
@@ -264,6 +286,26 @@ func (w *world) do(o op) {
 	case opJoin:
 		if m.s == nil && w.now >= m.pausedTo {
 			m.join()
+		}
+	case opAnnounce:
+		m.announce(i)
+	case opTransfer:
+		if m.running() && m.terms[i].token != 0 {
+			m.leaveTo(i, x%4 == 0, w.members[x%len(w.members)].name)
+		}
+	case opBar:
+		if m.running() {
+			m.bar(i)
+		}
+	case opOrder:
+		w.order(i, m)
+	case opDepose:
+		w.depose(i, x%3 == 0)
+	case opPauseElection:
+		w.toggle(protocol.PauseKey(w.elections[i]))
+	case opDrain:
+		if w.toggle(protocol.DrainKey(m.name)) {
+			w.happenedAll(hapDrain)
 		}
 	default:
 		w.strike(o.kind, m, i, lines, x)
@@ -321,18 +363,22 @@ func (w *world) strike(kind opKind, m *member, i int, lines bool, x int) {
 		struck = m.cut
 	case opStall:
 		stalled := &m.watch.stalled
-		if lines {
+		switch {
+		case lines && x%4 < 2:
+			stalled = &m.orders.stalled
+		case lines:
 			stalled = &m.noLines
 		}
 		*stalled = !*stalled
 		struck = *stalled
 	case opCompact:
-		m.watch.broken = true
+		m.watch.broken, m.orders.broken = true, true
 		for i := range m.lines {
 			m.lines[i].broken = true
 		}
 	case opCoalesce:
 		m.watch.coalesce()
+		m.orders.coalesce()
 		for i := range m.lines {
 			m.lines[i].coalesce()
 		}
@@ -373,6 +419,9 @@ func (w *world) strike(kind opKind, m *member, i int, lines bool, x int) {
 func (w *world) spoil(kind opKind, m *member, req request) {
 	switch kind {
 	case opLoseReply:
+		if a, ok := req.action.(protocol.Commit); ok {
+			w.happened(w.index(a.Election), hapLostReply)
+		}
 		w.handle(m, req, nil)
 		m.replies = append(m.replies, w.handle(m, req, errLost))
 	case opLoseRequest:

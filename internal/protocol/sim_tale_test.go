@@ -124,10 +124,25 @@ func (t *tale) seated(i int, e *store.Entry) {
 	name := "nobody"
 	if s, err := protocol.DecodeSeat(e.Value); err == nil {
 		name = s.Member
+		if s.Vacancy != nil {
+			t.vacated(i, e.Modified)
+			return
+		}
 	}
 	t.logf("seat of %s: %s at %d", t.w.elections[i], name, e.Modified)
 	t.seats[i] = seat{name, e.Modified}
 	t.record(tenuretest.SeatTaken, name, i, tenuretest.Event{Token: e.Modified, Revision: e.Modified})
+}
+
+// vacated tells that a leader was deposed.
+func (t *tale) vacated(i int, rev store.Revision) {
+	t.logf("seat of %s: vacant at %d", t.w.elections[i], rev)
+	if t.seats[i].token != 0 {
+		t.record(tenuretest.SeatFreed, t.seats[i].member, i, tenuretest.Event{
+			Token: t.seats[i].token, Revision: rev, Err: protocol.ErrDeposed,
+		})
+	}
+	t.seats[i] = seat{}
 }
 
 func (t *tale) freed(i int, rev store.Revision, expired bool) {
@@ -138,6 +153,9 @@ func (t *tale) freed(i int, rev store.Revision, expired bool) {
 	e := tenuretest.Event{Token: t.seats[i].token, Revision: rev}
 	if expired {
 		e.Err = store.ErrLeaseNotFound
+	}
+	if e.Token == 0 {
+		return // it was vacant
 	}
 	t.record(tenuretest.SeatFreed, t.seats[i].member, i, e)
 }

@@ -15,6 +15,8 @@ import (
 const (
 	simTTL   = 3 * time.Second // of most
 	simDrift = 0.01
+
+	simLongest = 2 * simTTL // of all
 )
 
 // setting is what a schedule begins with. All of it comes from the seed.
@@ -50,6 +52,7 @@ type world struct {
 	seats     []string // their keys
 	begun     []protocol.Token
 	wrote     []protocol.Token // the highest token that has written under its guard
+	deposed   map[protocol.Token]bool
 
 	calmed bool // the faults are over
 
@@ -59,7 +62,7 @@ type world struct {
 }
 
 func newWorld(s setting, c *coverage, tale *tale) *world {
-	w := &world{setting: s, coverage: c, tale: tale, now: int64(time.Hour)}
+	w := &world{setting: s, coverage: c, tale: tale, now: int64(time.Hour), deposed: map[protocol.Token]bool{}}
 	w.kv.restarting, w.kv.versions = s.mutation.tokensRestart, map[string]store.Revision{}
 	for i := range s.elections {
 		name := string(rune('x' + i))
@@ -73,6 +76,7 @@ func newWorld(s setting, c *coverage, tale *tale) *world {
 		m := &member{
 			w: w, name: fmt.Sprintf("m%d", i), host: s.hosts[i],
 			terms: make([]term, s.elections), wants: make([]bool, s.elections), priority: make([]int, s.elections),
+			yields: make([]time.Duration, s.elections), barred: make([]bool, s.elections),
 		}
 		w.members = append(w.members, m)
 		m.join()
@@ -126,6 +130,7 @@ func (w *world) commit(by string, move protocol.Move, tx store.Tx) (store.Result
 		w.coverage.refused(move, "lease")
 		return store.Result{}, err
 	}
+	w.crosses(move, tx)
 	w.coverage.took(move, tx)
 	w.publish(events, false)
 	w.judgeWrites(by, events)
@@ -137,6 +142,7 @@ func (w *world) commit(by string, move protocol.Move, tx store.Tx) (store.Result
 
 func (w *world) expire(id store.LeaseID) {
 	w.tale.logf("lease %d ends", id)
+	w.happenedAll(hapSessionEnd)
 	w.publish(w.kv.expire(id), true)
 }
 
@@ -152,8 +158,10 @@ func (w *world) publish(events []store.Event, expired bool) {
 			if m.s == nil {
 				continue
 			}
-			if strings.HasPrefix(ev.Entry.Key, m.watch.prefix) {
-				m.watch.queue = append(m.watch.queue, ev)
+			for _, wt := range []*watch{&m.watch, &m.orders} {
+				if strings.HasPrefix(ev.Entry.Key, wt.prefix) {
+					wt.queue = append(wt.queue, ev)
+				}
 			}
 			for i := range m.lines {
 				if l := &m.lines[i]; l.token != 0 && strings.HasPrefix(ev.Entry.Key, l.prefix) {
@@ -169,6 +177,9 @@ func (w *world) moved(election int, ev store.Event, expired bool) {
 		w.tale.freed(election, ev.Entry.Modified, expired)
 	} else {
 		w.tale.seated(election, &ev.Entry)
+		if token := deposedBy(&ev.Entry); token != 0 {
+			w.deposed[token] = true
+		}
 	}
 	for _, m := range w.members {
 		t := &m.terms[election]
@@ -176,6 +187,31 @@ func (w *world) moved(election int, ev store.Event, expired bool) {
 			t.lostAt = w.now
 		}
 	}
+}
+
+// deposedBy returns the token of the term that a vacancy has ended; of any other
+// seat, 0.
+func deposedBy(seat *store.Entry) protocol.Token {
+	if s, err := protocol.DecodeSeat(seat.Value); err == nil && s.Vacancy != nil {
+		return s.Vacancy.Token
+	}
+	return 0
+}
+
+// crosses counts what a commit crosses.
+func (w *world) crosses(move protocol.Move, tx store.Tx) {
+	what := map[protocol.Move]happening{
+		protocol.MoveHandOver: hapHandOver, protocol.MoveDepose: hapDepose, protocol.MoveWithdraw: hapWithdraw,
+	}
+	if h, ok := what[move]; ok {
+		w.happened(w.electionOf(tx.Then[0].Key), h)
+	}
+}
+
+func (w *world) electionOf(key string) int {
+	return slices.IndexFunc(w.elections, func(name string) bool {
+		return key == protocol.SeatKey(name) || strings.HasPrefix(key, protocol.CandidatesOf(name))
+	})
 }
 
 // restart is that of the store: leases go back to their full time, as in etcd,
@@ -352,7 +388,7 @@ func (w *world) check() {
 				w.fail(ruleOneHolder, "%s and %s both hold %s, at %d and %d", holder.name, m.name, election, holder.terms[i].token, t.token)
 			}
 			holder = m
-			if e := w.kv.get(w.seats[i]); w.mutation == (mutation{}) && (e == nil || e.Modified != t.token) {
+			if e := w.kv.get(w.seats[i]); w.mutation == (mutation{}) && (e == nil || e.Modified != t.token && deposedBy(e) != t.token) {
 				w.fail(ruleHeld, "%s holds %s at %d, and the seat is not at it", m.name, election, t.token)
 			}
 		}
@@ -392,7 +428,7 @@ func (w *world) judgeBegin(m *member, i int, token protocol.Token) {
 	}
 	w.begun[i] = token
 	for _, other := range w.members {
-		if t := &other.terms[i]; t.token != 0 && t.clean && t.lease == other.lease && other.s != nil && w.kv.alive(t.lease) {
+		if t := &other.terms[i]; t.token != 0 && t.clean && !w.deposed[t.token] && t.lease == other.lease && other.s != nil && w.kv.alive(t.lease) {
 			w.fail(ruleDrain, "%s begins %s at %d while the function of %s, which ended term %d cleanly, still runs", m.name, election, token, other.name, t.token)
 		}
 	}
@@ -463,10 +499,26 @@ func (w *world) mustWatch() {
 // mustBeEmpty fails when a seat is taken although nobody wants one.
 func (w *world) mustBeEmpty() {
 	for i, seat := range w.seats {
-		if w.kv.get(seat) != nil {
-			w.fail(ruleNothing, "nobody wants to lead %s, and its seat is taken", w.elections[i])
+		e := w.kv.get(seat)
+		if e == nil {
+			continue
+		}
+		s, err := protocol.DecodeSeat(e.Value)
+		if e.Lease == store.NoLease && (err != nil || w.gone(s.Session)) {
+			continue // nobody is left to clear it; who comes next outlives it
+		}
+		w.fail(ruleNothing, "nobody wants to lead %s, and its seat is taken", w.elections[i])
+	}
+	for _, e := range w.kv.entries {
+		if !w.abuse && strings.HasPrefix(e.Key, protocol.AnnouncePrefix) { // else it ends with the session
+			w.fail(ruleNothing, "nobody leads, and there is %s", e.Key)
 		}
 	}
+}
+
+// gone reports whether nobody runs a session.
+func (w *world) gone(session string) bool {
+	return !slices.ContainsFunc(w.members, func(m *member) bool { return m.s != nil && m.session == session })
 }
 
 var errLost = errors.Join(store.ErrUnavailable, errors.New("reply lost"))
