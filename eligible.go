@@ -228,7 +228,10 @@ func (p *policing) ask(ctx context.Context) {
 		valid = p.policy.IsValidLeader(Identity{p.leader.Member, p.leader.Endpoint})
 	}
 	if valid != No || p.token != p.leader.Token {
-		p.token, p.invalid = p.leader.Token, time.Now()
+		p.token, p.invalid = p.leader.Token, time.Time{}
+	}
+	if valid == No && p.invalid.IsZero() {
+		p.invalid = time.Now()
 	}
 	if valid != No || should != Yes || time.Since(p.invalid) < roundOf(p.m.opts.TTL) {
 		return
