@@ -371,7 +371,7 @@ func (m *member) reads(r reply) {
 		}
 		var seat protocol.Seat
 		if e := l.Entry(key); e != nil {
-			seat, _ = protocol.DecodeSeat(e.Value) // if not, it is not ours
+			seat = m.w.read(e)
 		}
 		if seat.Session != m.session || seat.Vacancy != nil {
 			m.gone[i] = max(m.gone[i], l.Revision)

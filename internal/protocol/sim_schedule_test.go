@@ -121,6 +121,7 @@ func makeSchedule(seed uint64, abuse bool, mut mutation) schedule {
 		lag:       pick(r, []time.Duration{0, 0, simTTL / 10, simTTL}),
 		near:      1 + int(seed%3),
 		mutation:  mut,
+		crossing:  seed%8 == 0,
 	}}
 	drift := simDrift / 2.01 // of any two, the rates differ by less than simDrift
 	if abuse && r.IntN(2) == 0 {

@@ -30,6 +30,7 @@ type setting struct {
 	rate      float64       // of the store's clock
 	hosts     []host
 	mutation  mutation
+	crossing  bool // what crosses what is counted
 }
 
 // host is the machine of one member.
@@ -53,6 +54,7 @@ type world struct {
 	begun     []protocol.Token
 	wrote     []protocol.Token // the highest token that has written under its guard
 	deposed   map[protocol.Token]bool
+	readings  map[store.Revision]protocol.Seat
 
 	calmed bool // the faults are over
 
@@ -62,7 +64,7 @@ type world struct {
 }
 
 func newWorld(s setting, c *coverage, tale *tale) *world {
-	w := &world{setting: s, coverage: c, tale: tale, now: int64(time.Hour), deposed: map[protocol.Token]bool{}}
+	w := &world{setting: s, coverage: c, tale: tale, now: int64(time.Hour), deposed: map[protocol.Token]bool{}, readings: map[store.Revision]protocol.Seat{}}
 	w.kv.restarting, w.kv.versions = s.mutation.tokensRestart, map[string]store.Revision{}
 	for i := range s.elections {
 		name := string(rune('x' + i))
@@ -177,7 +179,7 @@ func (w *world) moved(election int, ev store.Event, expired bool) {
 		w.tale.freed(election, ev.Entry.Modified, expired)
 	} else {
 		w.tale.seated(election, &ev.Entry)
-		if token := deposedBy(&ev.Entry); token != 0 {
+		if token := w.deposedBy(&ev.Entry); token != 0 {
 			w.deposed[token] = true
 		}
 	}
@@ -189,10 +191,25 @@ func (w *world) moved(election int, ev store.Event, expired bool) {
 	}
 }
 
+// read is what a seat says; the zero Seat: nobody can tell. Each is read often.
+func (w *world) read(seat *store.Entry) protocol.Seat {
+	if s, ok := w.readings[seat.Modified]; ok {
+		return s
+	}
+	s, err := protocol.DecodeSeat(seat.Value)
+	if err != nil {
+		s = protocol.Seat{}
+	}
+	if !w.mutation.tokensRestart {
+		w.readings[seat.Modified] = s
+	}
+	return s
+}
+
 // deposedBy returns the token of the term that a vacancy has ended; of any other
 // seat, 0.
-func deposedBy(seat *store.Entry) protocol.Token {
-	if s, err := protocol.DecodeSeat(seat.Value); err == nil && s.Vacancy != nil {
+func (w *world) deposedBy(seat *store.Entry) protocol.Token {
+	if s := w.read(seat); s.Vacancy != nil {
 		return s.Vacancy.Token
 	}
 	return 0
@@ -388,7 +405,7 @@ func (w *world) check() {
 				w.fail(ruleOneHolder, "%s and %s both hold %s, at %d and %d", holder.name, m.name, election, holder.terms[i].token, t.token)
 			}
 			holder = m
-			if e := w.kv.get(w.seats[i]); w.mutation == (mutation{}) && (e == nil || e.Modified != t.token && deposedBy(e) != t.token) {
+			if e := w.kv.get(w.seats[i]); w.mutation == (mutation{}) && (e == nil || e.Modified != t.token && w.deposedBy(e) != t.token) {
 				w.fail(ruleHeld, "%s holds %s at %d, and the seat is not at it", m.name, election, t.token)
 			}
 		}
