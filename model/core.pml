@@ -76,6 +76,10 @@
  * It is cleared by a hand-over or a release at its own revision. */
 mtype = { OUTLIVE_GONE, OUTLIVE, WITHDRAW, RELEASE, HANDOVER, TAKE, ENROL, LOOK };	/* LOOK is 1, the others follow */
 
+#if BH > 0 || (BF > 0 && N == 2)
+#define GONE		/* for more, too many states */
+#endif
+
 typedef Session {
 	/* In the store: the lease, our candidate key, the mirror of our seat. */
 	bit lease; byte cs; byte cm; byte mirror;
@@ -109,7 +113,7 @@ typedef Session {
 	byte broken;
 	/* A vacancy of ours that somebody has waited out: no term from before it has any evidence left. */
 	byte out;
-#if BH + BF > 0
+#ifdef GONE
 	/* Where somebody else may take a seat away: the newest revision at which we have read that the seat is not ours. */
 	byte gone;
 #endif
@@ -239,19 +243,20 @@ inline write(x, move, b, what) {
 	not_drained = S == vacancyOf(x) && s[x].phase == DRAINING && (move == HANDOVER || move == RELEASE);
 	assert(!not_drained);
 	if
-	:: move == ENROL -> s[x].cs = (what == ASIDE -> ASIDE : WAITING); s[x].cm = rev
+	:: move == ENROL -> s[x].mirror = 0; s[x].cs = (what == ASIDE -> ASIDE : WAITING); s[x].cm = rev
 	:: move == TAKE || move == OUTLIVE || move == OUTLIVE_GONE -> seat(x)
 	:: move == HANDOVER -> s[x].mirror = 0; leave(x, what); seat(b)
 	:: move == RELEASE -> S = 0; Sm = 0; Sc = rev; s[x].mirror = 0; leave(x, what)
-	:: move == WITHDRAW -> leave(x, what)
+	:: move == WITHDRAW -> s[x].mirror = 0; leave(x, what)
 	fi
 }
 
-/* depose: the vacancy names x. It hangs on no lease. */
+/* depose: the vacancy names x, and hangs on no lease. The mirror stays: a round so tells
+ * who never learnt of the offer that his candidate key is not as he knows it. */
 inline depose(x) {
 	rev++;
 	printf("%d is deposed at revision %d\n", x, rev);
-#ifndef DEPOSE_NO_MIRROR
+#ifdef DEPOSE_MIRROR
 	s[x].mirror = 0;
 #endif
 	S = vacancyOf(x); Sm = rev; Sc = rev	/* last: x may be S */
@@ -377,7 +382,7 @@ inline begin(x) {
 	:: k <= NS && k == x -> k++
 	:: k > NS -> break
 	od;
-#if BH + BF > 0
+#ifdef GONE
 	begun_when_gone = s[x].token < s[x].gone;
 	assert(!begun_when_gone);
 #endif
@@ -451,7 +456,7 @@ inline begin(x) {
 #define pauseTold(x) (1)
 #endif
 
-#if BH + BF > 0
+#ifdef GONE
 #define learn(x, who, r) if :: who != x && r > s[x].gone -> s[x].gone = r :: else -> skip fi
 #else
 #define learn(x, who, r) skip
@@ -494,7 +499,7 @@ end:	do
 	:: live(i) && me.phase == LEADING && S == vacancyOf(i) -> printf("%d: its evidence runs out\n", i);
 		endTerm(i, 0); f_advance = 1
 	/* it has stood back for long enough */
-	:: live(i) && me.aside && me.phase == OUTSIDE -> printf("%d: stands aside no longer\n", i);
+	:: live(i) && me.aside && me.phase == OUTSIDE && me.cst == ASIDE -> printf("%d: stands aside no longer\n", i);
 		me.aside = 0; f_advance = 1
 	/* it has waited for the victim's TTL */
 	:: live(i) && me.phase == OUTSIDE && me.wanted && !me.aside && me.rq == 0 && me.known && !me.due &&
@@ -855,7 +860,7 @@ end:	do
 proctype Finally() {
 	atomic { timeout ->
 		printf("nothing is left to do\n");
-		seat_stranded = (S != 0 && !isVacancy(S) && !(held(S) && s[S].token == Sm));
+		seat_stranded = (S != 0 && !isVacancy(S) && !(held(S) && s[S].token == Sm && s[S].mirror == Sm));
 		assert(!seat_stranded);
 		m = 0; k = 1;
 		do
