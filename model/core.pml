@@ -11,6 +11,7 @@
 #define BJ 0		/* sessions made anew, after another is over */
 #endif
 #define NS (N+BJ)
+/* -DLED: the first leads from the start, and the others wait in line. */
 
 /* How often each thing may happen. */
 #ifndef BR
@@ -95,7 +96,7 @@ typedef Session {
 	byte sh; byte stok; byte srev;
 	byte cst; byte crev; byte contested;
 	byte q; byte qm; bit ahead;
-	bit vgone; bit paused;	/* as of the last look: the victim's candidate key is gone; the election is paused */
+	bit vgone; bit paused;	/* the last look has shown the victim's candidate key gone; the election is paused */
 	/* The request in flight: whether the store has had it, and its reply. */
 	byte rq; bit served; bit ok; byte rrev; byte leaves;
 #ifdef NON_ATOMIC
@@ -114,7 +115,7 @@ typedef Session {
 	/* A vacancy of ours that somebody has waited out: no term from before it has any evidence left. */
 	byte out;
 #ifdef GONE
-	/* Where somebody else may take a seat away: the newest revision at which we have read that the seat is not ours. */
+	/* Where others may take a seat away: the newest revision at which we have read that it is not ours. */
 	byte gone;
 #endif
 };
@@ -271,6 +272,9 @@ inline apply(x, move, g, t, b, bm, what) {
 }
 
 /* ---- The session ---- */
+
+/* What nobody who has left may leave. */
+#define inLine(c) (c == WAITING || c == HELD || c == ASIDE)
 
 #ifdef NO_MARK
 #define mayBeThere(x) (s[x].crev != 0)
@@ -718,7 +722,7 @@ end:	do
 	:: me.token != 0 && S != 0 && Sm == me.token && me.token < last ->
 #endif
 		older_write = 1; assert(!older_write)
-	:: live(i) && !me.el && (me.cs == WAITING || me.cs == HELD || me.cs == ASIDE || S == i || S == vacancyOf(i)) -> left_behind = 1; assert(!left_behind)
+	:: live(i) && !me.el && (inLine(me.cs) || S == i || S == vacancyOf(i)) -> left_behind = 1; assert(!left_behind)
 	fi;
 
 	d_step {
@@ -868,7 +872,7 @@ proctype Finally() {
 			if :: live(k) && s[k].el && s[k].wanted -> m = 1 :: else -> skip fi;
 			not_in_line = (live(k) && s[k].el && s[k].wanted && s[k].phase != LEADING && s[k].cs != WAITING);
 			assert(!not_in_line);
-			left_behind = (live(k) && (!s[k].wanted) && (s[k].el || s[k].cs == WAITING || s[k].cs == HELD || s[k].cs == ASIDE));
+			left_behind = (live(k) && (!s[k].wanted) && (s[k].el || inLine(s[k].cs)));
 			assert(!left_behind);
 			k++
 		:: else -> break
@@ -897,6 +901,17 @@ init {
 			:: j <= N -> s[j].born = 1; s[j].trust = 1; s[j].lease = 1; s[j].el = 1; s[j].wanted = 1; s[j].due = 1
 			:: else -> skip
 			fi;
+#ifdef LED
+			if
+			:: j == 1 ->
+				rev++; seat(j); last = rev;
+				s[j].phase = LEADING; s[j].fn = 1; s[j].token = rev; s[j].sh = OURS; s[j].stok = rev; s[j].cst = HELD
+			:: j > 1 && j <= N ->
+				rev++; s[j].cs = WAITING; s[j].cm = rev; s[j].sh = OTHERS; s[j].cst = WAITING
+			:: else -> skip
+			fi;
+			if :: j <= N -> s[j].known = 1; s[j].due = 0; s[j].crev = rev; s[j].srev = Sc; s[j].seen = rev :: else -> skip fi;
+#endif
 			run M(j); j++
 		:: else -> break
 		od;
