@@ -11,6 +11,7 @@
 #define BJ 0		/* sessions made anew, after another is over */
 #endif
 #define NS (N+BJ)
+/* -DLED: the first leads from the start, and the others wait in line. */
 
 /* How often each thing may happen. */
 #ifndef BR
@@ -43,12 +44,22 @@
 #ifndef BH
 #define BH 0		/* a third party deletes the seat */
 #endif
+#ifndef BF
+#define BF 0		/* somebody deposes the leader */
+#endif
+#ifndef BP
+#define BP 0		/* somebody pauses the election, or ends the pause */
+#endif
+#ifndef BT
+#define BT 0		/* a leader resigns in favour of a named one */
+#endif
 
 /* Candidate keys; WAITING also says "stays in line" in what a move leaves. */
 #define NONE    0
 #define WAITING 1
 #define HELD    2	/* offered or leading */
 #define MARK    3	/* withdrawn */
+#define ASIDE   4	/* was deposed, and stands back for a while */
 /* Phases. */
 #define OUTSIDE  0
 #define LEADING  1
@@ -57,8 +68,18 @@
 #define FREE   0
 #define OURS   1
 #define OTHERS 2
-/* Requests. */
-mtype = { WITHDRAW, RELEASE, HANDOVER, TAKE, ENROL, LOOK };	/* LOOK is 1, the others follow */
+#define VACANT 3	/* another's vacancy; one that names ourselves is ours, to be cleared */
+/* What is in the seat: nobody (0), a session, or its vacancy. */
+#define vacancyOf(x) (NS + (x))
+#define isVacancy(x) ((x) > NS)
+#define victim(x) ((x) - NS)
+/* Requests. A vacancy is outlived after a wait, or because the victim's candidate key is gone.
+ * It is cleared by a hand-over or a release at its own revision. */
+mtype = { OUTLIVE_GONE, OUTLIVE, WITHDRAW, RELEASE, HANDOVER, TAKE, ENROL, LOOK };	/* LOOK is 1, the others follow */
+
+#if BH > 0 || (BF > 0 && N == 2)
+#define GONE		/* for more, too many states */
+#endif
 
 typedef Session {
 	/* In the store: the lease, our candidate key, the mirror of our seat. */
@@ -69,17 +90,20 @@ typedef Session {
 	/* The election: wish, phase, term. */
 	bit el; bit wanted; bit clean; bit fn; byte phase;
 	byte token; byte ended;
+	bit aside; byte to;	/* to: whom the resigned term is to go to */
 	/* Its facts. */
 	bit known; bit due;
 	byte sh; byte stok; byte srev;
 	byte cst; byte crev; byte contested;
 	byte q; byte qm; bit ahead;
+	bit vgone; bit paused;	/* the last look has shown the victim's candidate key gone; the election is paused */
 	/* The request in flight: whether the store has had it, and its reply. */
 	byte rq; bit served; bit ok; byte rrev; byte leaves;
 #ifdef NON_ATOMIC
 	bit checked;
 #endif
 	byte ls; byte lm; byte lc; byte lcs; byte lcm; byte lq; byte lqm; bit lahead;
+	bit lvgone; bit lpaused;
 	/* A round whose answer is late. */
 	bit ron; bit rasked; byte rmirror; byte rs; byte rm; byte rc;
 	/* The watches: stalled for ever; and an event that is late, as long as vc is not 0. */
@@ -88,8 +112,10 @@ typedef Session {
 	byte zt; byte zg; byte ztok; byte zb; byte zbm; byte zleaves;
 	/* The last token of ours that a third party deleted. */
 	byte broken;
-#if BH > 0
-	/* Where a third party may: the newest revision at which we have read that the seat is not ours. */
+	/* A vacancy of ours that somebody has waited out: no term from before it has any evidence left. */
+	byte out;
+#ifdef GONE
+	/* Where others may take a seat away: the newest revision at which we have read that it is not ours. */
 	byte gone;
 #endif
 };
@@ -99,9 +125,11 @@ Session s[NS+1];
  * A read's revision matters only for the seat, so reads carry that one. */
 byte rev = 1;
 byte S = 0, Sm = 0, Sc = 0;
+bit P = 0;		/* the election is paused */
 
 byte last = 0;		/* the newest token begun */
-byte bR = BR, bW = BW, bC = BC, bX = BX, bE = BE, bU = BU, bV = BV, bD = BD, bO = BO, bH = BH, bJ = BJ;
+byte bR = BR, bW = BW, bC = BC, bX = BX, bE = BE, bU = BU, bV = BV, bD = BD, bO = BO, bH = BH, bJ = BJ,
+	bF = BF, bP = BP, bT = BT;
 
 /* Between two steps these mean nothing: counters, what was heard of the seat (h), what is to
  * be done with it (f). */
@@ -111,7 +139,7 @@ hidden byte done_, hasked, f_settle, f_seen, f_sighted, f_advance;
 
 /* What must never be. The names are what a failed run prints. */
 hidden byte two_holders, token_not_above, not_drained, older_write, left_behind, ended_for_nothing,
-	begun_when_gone, nobody_leads, seat_stranded, not_in_line;
+	begun_when_gone, elected_while_paused, nobody_leads, seat_stranded, not_in_line;
 
 #define me s[i]
 #define live(x) (s[x].born && !s[x].over && s[x].trust)
@@ -128,7 +156,8 @@ hidden byte two_holders, token_not_above, not_drained, older_write, left_behind,
 /* A term that a third party has broken is outside the first guarantee. */
 #define sound(x) (s[x].token != s[x].broken)
 #define held(x) (believes(x) && s[x].phase == LEADING && sound(x))
-#define drains(x) (live(x) && s[x].fn && s[x].clean && s[x].phase != LEADING && sound(x))
+/* Who has waited a vacancy out waits for no function. */
+#define drains(x) (live(x) && s[x].fn && s[x].clean && s[x].phase != LEADING && sound(x) && s[x].token >= s[x].out)
 
 /* ---- The store ---- */
 
@@ -178,26 +207,60 @@ inline seat(x) {
 #else
 #define asListed(b, bm) (s[b].cm == bm)
 #endif
+#define atVacancy(t) (isVacancy(S) && Sm == t)
+#ifdef OUTLIVE_PRESENT
+#define OUTLIVE_UNGUARDED
+#define seenGone (1)
+#else
+#define seenGone (s[victim(S)].cs == NONE)
+#endif
+#ifdef OUTLIVE_UNGUARDED
+#define victimGone (1)
+#else
+#define victimGone (s[victim(S)].cs == NONE)
+#endif
+#ifdef TAKE_PAUSED
+#define mayTake (1)
+#else
+#define mayTake (!P)
+#endif
 
 /* allowed: the conditions of a move of x, guarded by its own candidate key at g,
  * the seat at t, the successor b listed at bm. */
 #define allowed(x, move, g, t, b, bm, what) ( \
 	(move == ENROL    && s[x].lease && asKnownEnrol(x, g)) || \
-	(move == TAKE     && s[x].lease && asKnownTake(x, g) && seatFree) || \
-	(move == HANDOVER && s[b].lease && mayPut(x, what) && atTokenHandOver(t) && asListed(b, bm)) || \
+	(move == TAKE     && s[x].lease && asKnownTake(x, g) && seatFree && mayTake) || \
+	(move == OUTLIVE  && s[x].lease && asKnownTake(x, g) && atVacancy(t) && !P) || \
+	(move == OUTLIVE_GONE && s[x].lease && asKnownTake(x, g) && atVacancy(t) && victimGone && !P) || \
+	(move == HANDOVER && s[b].lease && !P && mayPut(x, what) && atTokenHandOver(t) && asListed(b, bm)) || \
 	(move == RELEASE  && mayPut(x, what) && atTokenRelease(t)) || \
 	(move == WITHDRAW && mayPut(x, what) && asKnownWithdraw(x, g)))
 
 inline write(x, move, b, what) {
 	rev++;
 	printf("%d: %e is applied at revision %d\n", x, move, rev);
+	elected_while_paused = P && (move == TAKE || move == OUTLIVE || move == OUTLIVE_GONE || move == HANDOVER);
+	assert(!elected_while_paused);
+	not_drained = S == vacancyOf(x) && s[x].phase == DRAINING && (move == HANDOVER || move == RELEASE);
+	assert(!not_drained);
 	if
-	:: move == ENROL -> s[x].cs = WAITING; s[x].cm = rev
-	:: move == TAKE -> seat(x)
+	:: move == ENROL -> s[x].mirror = 0; s[x].cs = (what == ASIDE -> ASIDE : WAITING); s[x].cm = rev
+	:: move == TAKE || move == OUTLIVE || move == OUTLIVE_GONE -> seat(x)
 	:: move == HANDOVER -> s[x].mirror = 0; leave(x, what); seat(b)
 	:: move == RELEASE -> S = 0; Sm = 0; Sc = rev; s[x].mirror = 0; leave(x, what)
-	:: move == WITHDRAW -> leave(x, what)
+	:: move == WITHDRAW -> s[x].mirror = 0; leave(x, what)
 	fi
+}
+
+/* depose: the vacancy names x, and hangs on no lease. The mirror stays: a round so tells
+ * who never learnt of the offer that his candidate key is not as he knows it. */
+inline depose(x) {
+	rev++;
+	printf("%d is deposed at revision %d\n", x, rev);
+#ifdef DEPOSE_MIRROR
+	s[x].mirror = 0;
+#endif
+	S = vacancyOf(x); Sm = rev; Sc = rev	/* last: x may be S */
 }
 
 inline apply(x, move, g, t, b, bm, what) {
@@ -210,6 +273,9 @@ inline apply(x, move, g, t, b, bm, what) {
 
 /* ---- The session ---- */
 
+/* What nobody who has left may leave. */
+#define inLine(c) (c == WAITING || c == HELD || c == ASIDE)
+
 #ifdef NO_MARK
 #define mayBeThere(x) (s[x].crev != 0)
 #else
@@ -220,13 +286,23 @@ inline apply(x, move, g, t, b, bm, what) {
 #else
 #define halfway(x) (0)
 #endif
+#define isTake(m) (m == TAKE || m == OUTLIVE || m == OUTLIVE_GONE)
 /* In line, and not where an unanswered enrolment or withdrawal of ours may still strike. */
 #define enrolled(x) (s[x].cst == WAITING && s[x].crev != s[x].contested)
-#define absentGuarded(x) (s[x].crev == 0 && (s[x].rq == ENROL || s[x].rq == TAKE))
+#define absentGuarded(x) (s[x].crev == 0 && (s[x].rq == ENROL || isTake(s[x].rq)))
+#define ourTurn(x) (enrolled(x) || !s[x].ahead)
+/* waitedOut: the vacancy has been known for the victim's TTL. evidence.pml shows that no term
+ * from before it is held then; and none is to begin any more: out. */
+#ifdef OUTLIVE_AT_ONCE
+#define waitedOut(x) (1)
+#else
+#define waitedOut(x) (Sm != s[x].stok || !(believes(victim(S)) && s[victim(S)].phase == LEADING))
+#endif
 
 inline answered(x) {
 	s[x].rq = 0; s[x].served = 0; s[x].ok = 0; s[x].rrev = 0; s[x].leaves = 0;
-	s[x].ls = 0; s[x].lm = 0; s[x].lc = 0; s[x].lcs = 0; s[x].lcm = 0; s[x].lq = 0; s[x].lqm = 0; s[x].lahead = 0
+	s[x].ls = 0; s[x].lm = 0; s[x].lc = 0; s[x].lcs = 0; s[x].lcm = 0; s[x].lq = 0; s[x].lqm = 0; s[x].lahead = 0;
+	s[x].lvgone = 0; s[x].lpaused = 0
 }
 
 /* later: a commit that is not waited for any longer is still under way. */
@@ -238,20 +314,25 @@ inline later(x) {
 inline send(x, move) {
 	s[x].rq = move;
 	if
-	:: s[x].wanted -> s[x].leaves = WAITING
+	:: s[x].wanted -> s[x].leaves = (s[x].aside -> ASIDE : WAITING)
 #ifdef NO_MARK
 	:: else -> s[x].leaves = NONE
 #else
 	:: else -> if :: s[x].unsettled > 0 -> s[x].leaves = MARK :: else -> s[x].leaves = NONE fi
 #endif
 	fi;
-	if :: move == ENROL || move == TAKE -> s[x].leaves = NONE :: else -> skip fi;
+	if :: isTake(move) || (move == ENROL && !s[x].aside) -> s[x].leaves = NONE :: else -> skip fi;
 	if :: absentGuarded(x) -> s[x].unsettled++ :: else -> skip fi
+}
+
+inline passOn(x) {
+	if :: s[x].q != 0 && !s[x].paused -> send(x, HANDOVER) :: else -> send(x, RELEASE) fi
 }
 
 /* forget: the facts and the election itself are gone. */
 inline forget(x) {
 	s[x].el = 0; s[x].wanted = 0; s[x].clean = 0; s[x].fn = 0; s[x].phase = OUTSIDE; s[x].ended = 0;
+	s[x].aside = 0; s[x].to = 0; s[x].vgone = 0; s[x].paused = 0;
 	s[x].known = 0; s[x].due = 0; s[x].sh = FREE; s[x].stok = 0; s[x].srev = 0;
 	s[x].cst = NONE; s[x].crev = 0; s[x].contested = 0; s[x].q = 0; s[x].qm = 0; s[x].ahead = 0;
 	s[x].rasked = 0
@@ -272,17 +353,28 @@ inline endTerm(x, c) {
 	s[x].phase = DRAINING; s[x].clean = c; s[x].known = 0; s[x].due = 0
 }
 
+/* toClear: a vacancy at r names x. No term begins from it. */
+inline toClear(x, r) {
+	printf("%d: is to clear the vacancy at %d\n", x, r);
+	s[x].sh = OURS; s[x].aside = 1;
+#ifndef CLEAR_BEGINS
+	if :: r > s[x].ended -> s[x].ended = r :: else -> skip fi
+#endif
+}
+
 inline dispossessed(x) {
 	printf("%d: is dispossessed\n", x);
 	ended_for_nothing = (S == x && Sm == s[x].token);
 	assert(!ended_for_nothing);
-	endTerm(x, 0)
+	endTerm(x, 0);
+	if :: hs == vacancyOf(x) -> s[x].aside = 1 :: else -> skip fi
 }
 
 inline begin(x) {
 	printf("%d: BEGINS at %d\n", x, s[x].stok);
 	s[x].phase = LEADING; s[x].token = s[x].stok; s[x].clean = 0; s[x].fn = 1;
 	s[x].q = 0; s[x].qm = 0; s[x].ahead = 0;
+	s[x].aside = 0; s[x].to = 0; s[x].vgone = 0; s[x].paused = 0; s[x].out = 0;
 	k = 1;
 	do
 	:: k <= NS && k != x ->
@@ -294,7 +386,7 @@ inline begin(x) {
 	:: k <= NS && k == x -> k++
 	:: k > NS -> break
 	od;
-#if BH > 0
+#ifdef GONE
 	begun_when_gone = s[x].token < s[x].gone;
 	assert(!begun_when_gone);
 #endif
@@ -362,7 +454,13 @@ inline begin(x) {
 #define roundTells(x) (tellsLeader(x) || tellsWaiting(x) || tellsMirror(x) || tellsLeft(x))
 #endif
 
-#if BH > 0
+#ifdef NO_ROUND
+#define pauseTold(x) (!s[x].deaf)
+#else
+#define pauseTold(x) (1)
+#endif
+
+#ifdef GONE
 #define learn(x, who, r) if :: who != x && r > s[x].gone -> s[x].gone = r :: else -> skip fi
 #else
 #define learn(x, who, r) skip
@@ -390,6 +488,31 @@ end:	do
 		me.phase = OUTSIDE; me.wanted = 0;
 #endif
 		f_advance = 1
+	:: live(i) && me.phase == LEADING && bT > 0 -> bT--;
+		endTerm(i, 1);
+		if
+		:: i != 1 -> me.to = 1
+		:: i != 2 -> me.to = 2
+#if NS > 2
+		:: i != 3 -> me.to = 3
+#endif
+		fi;
+		printf("%d: resigns in favour of %d\n", i, me.to);
+		f_advance = 1
+	/* the evidence of a term that was deposed runs out, whatever its watch shows */
+	:: live(i) && me.phase == LEADING && S == vacancyOf(i) -> printf("%d: its evidence runs out\n", i);
+		endTerm(i, 0); f_advance = 1
+	/* it has stood back for long enough */
+	:: live(i) && me.aside && me.phase == OUTSIDE && me.cst == ASIDE -> printf("%d: stands aside no longer\n", i);
+		me.aside = 0; f_advance = 1
+	/* it has waited for the victim's TTL */
+	:: live(i) && me.phase == OUTSIDE && me.wanted && !me.aside && me.rq == 0 && me.known && !me.due &&
+	   me.sh == VACANT && !me.paused && ourTurn(i) && waitedOut(i) -> d_step {
+		printf("%d: has waited out the vacancy at %d\n", i, me.stok);
+#ifndef OUTLIVE_AT_ONCE
+		if :: Sm == me.stok && live(victim(S)) -> s[victim(S)].out = Sm :: else -> skip fi;
+#endif
+		send(i, OUTLIVE) }
 	/* the evidence runs out; the seat may still be ours */
 	:: live(i) && me.phase == LEADING && bE > 0 -> bE--; printf("%d: its evidence runs out\n", i);
 		endTerm(i, 0); f_advance = 1
@@ -420,7 +543,13 @@ end:	do
 			fi;
 			k++
 		:: else -> break
-		od }
+		od;
+		if
+		:: me.to != 0 && (s[me.to].cs == WAITING || s[me.to].cs == ASIDE) -> me.lq = me.to; me.lqm = s[me.to].cm
+		:: else -> skip
+		fi;
+		me.lvgone = isVacancy(S) && S != vacancyOf(i) && seenGone;
+		me.lpaused = P }
 #ifdef NON_ATOMIC
 	:: me.rq > LOOK && !me.served && !me.checked ->
 		if
@@ -444,6 +573,7 @@ end:	do
 		printf("%d: has the look's reply\n", i);
 		saw(i, me.lc); learn(i, me.ls, me.lc);
 		me.cst = me.lcs; me.crev = me.lcm; me.q = me.lq; me.qm = me.lqm; me.ahead = me.lahead;
+		me.vgone = me.lvgone; me.paused = me.lpaused;
 		if
 #ifdef OLD_LOOK
 		:: 1 ->
@@ -454,12 +584,15 @@ end:	do
 			if
 			:: me.ls == 0 -> me.sh = FREE
 			:: me.ls == i -> me.sh = OURS; me.stok = me.lm
+			:: me.ls == vacancyOf(i) -> toClear(i, me.lm); me.stok = me.lm
+			:: isVacancy(me.ls) && me.ls != vacancyOf(i) -> me.sh = VACANT; me.stok = me.lm
 			:: else -> me.sh = OTHERS
 			fi
 		:: else -> skip
 		fi;
 		if
-		:: me.phase != DRAINING && me.known && me.sh == FREE && me.wanted && enrolled(i) && me.ahead -> me.due = 1
+		:: me.phase != DRAINING && me.known && (me.sh == FREE || (me.sh == VACANT && me.vgone)) &&
+		   !me.paused && me.wanted && enrolled(i) && me.ahead -> me.due = 1
 		:: else -> skip
 		fi;
 		answered(i); f_advance = 1 }
@@ -472,9 +605,9 @@ end:	do
 		:: else ->
 			if
 			:: me.rq == ENROL ->
-				me.cst = WAITING; me.crev = me.rrev;
-				if :: me.sh == FREE -> me.known = 0 :: else -> skip fi
-			:: me.rq == TAKE -> me.cst = HELD; me.crev = me.rrev
+				me.cst = (me.leaves == ASIDE -> ASIDE : WAITING); me.crev = me.rrev;
+				if :: me.sh == FREE || me.sh == VACANT -> me.known = 0 :: else -> skip fi
+			:: isTake(me.rq) -> me.cst = HELD; me.crev = me.rrev
 			:: else ->
 				me.cst = me.leaves;
 				if :: me.leaves == NONE -> me.crev = 0 :: else -> me.crev = me.rrev fi
@@ -484,7 +617,7 @@ end:	do
 			:: else ->
 				if
 				:: !newReply(i) -> me.known = 0
-				:: newReply(i) && me.rq == TAKE ->
+				:: newReply(i) && isTake(me.rq) ->
 					me.sh = OURS; me.stok = me.rrev; me.srev = me.rrev; me.known = me.wanted
 				:: newReply(i) && me.rq == HANDOVER -> me.sh = OTHERS; me.srev = me.rrev; me.known = 1
 				:: newReply(i) && me.rq == RELEASE ->
@@ -512,6 +645,16 @@ end:	do
 	   (news(i) || (me.phase == OUTSIDE && Sc > me.srev && !(S == i && Sm <= me.ended))) ->
 		printf("%d: its watch shows the seat %d at %d\n", i, S, Sm);
 		hs = S; hm = Sm; hc = Sc; htoken = hm; f_seen = (hs != i); f_sighted = (hs == i)
+	:: live(i) && !me.deaf && me.phase == DRAINING && me.clean && S == vacancyOf(i) && Sc > me.srev ->
+		printf("%d: its watch shows the vacancy at %d\n", i, Sm);
+		hs = S; hm = Sm; hc = Sc; f_seen = 1
+	/* the pause, by a watch or a round; or as it was, late */
+	:: live(i) && pauseTold(i) && me.phase == OUTSIDE && me.wanted && me.paused != P ->
+		printf("%d: learns of the pause: %d\n", i, P);
+		me.paused = P; if :: !P -> me.known = 0; f_advance = 1 :: else -> skip fi
+	:: live(i) && !me.deaf && me.phase == OUTSIDE && me.wanted && me.paused == P && bP < BP && bV > 0 -> bV--;
+		printf("%d: learns of the pause as it was: %d\n", i, !P);
+		me.paused = !P; if :: P -> me.known = 0; f_advance = 1 :: else -> skip fi
 	/* one that is late; those after it may overtake it, for there are two watches */
 	:: live(i) && !me.deaf && me.vc == 0 && bV > 0 && Sc != 0 && (S == i || Sc > me.srev) -> bV--;
 		printf("%d: a watch event is on its way: the seat %d at %d\n", i, S, Sm);
@@ -579,7 +722,7 @@ end:	do
 	:: me.token != 0 && S != 0 && Sm == me.token && me.token < last ->
 #endif
 		older_write = 1; assert(!older_write)
-	:: live(i) && !me.el && (me.cs == WAITING || me.cs == HELD || S == i) -> left_behind = 1; assert(!left_behind)
+	:: live(i) && !me.el && (inLine(me.cs) || S == i || S == vacancyOf(i)) -> left_behind = 1; assert(!left_behind)
 	fi;
 
 	d_step {
@@ -618,11 +761,15 @@ end:	do
 	/* ---- what is learnt of the seat: Session.seatSeen ---- */
 	if
 	:: f_seen && me.phase == LEADING && hc > me.token && !(hs == i && hm == me.token) -> dispossessed(i)
+	:: f_seen && me.phase == DRAINING && hc > me.srev && hs == vacancyOf(i) -> me.srev = hc; me.known = 0; f_advance = 1
 	:: f_seen && me.phase == OUTSIDE && hc > me.srev ->
 		if
+		:: isVacancy(hs) ->
+			if :: hs == vacancyOf(i) -> toClear(i, hm) :: else -> me.sh = VACANT fi;
+			me.srev = hc; me.known = 0; me.due = 0; f_advance = 1	/* its revision is for the look to say */
 		:: hs == i -> f_sighted = 1; htoken = hm
 		:: hs == 0 -> me.sh = FREE; me.srev = hc; me.known = 0; me.due = 0; f_advance = 1
-		:: else -> me.sh = OTHERS; me.srev = hc; me.due = 0; f_advance = 1
+		:: hs != i && hs != 0 && !isVacancy(hs) -> me.sh = OTHERS; me.srev = hc; me.due = 0; f_advance = 1
 		fi
 	:: else -> skip
 	fi;
@@ -646,20 +793,28 @@ end:	do
 	/* ---- what follows: election.advance ---- */
 	if
 	:: f_advance && me.rq == 0 && me.phase != LEADING && !me.due ->
+		if :: me.known && me.sh != OURS -> me.to = 0 :: else -> skip fi;
 		if
 		:: me.phase == DRAINING ->
-			if :: me.clean && !me.known -> send(i, LOOK) :: else -> skip fi
+			if
+			:: me.clean && !me.known -> send(i, LOOK)
+#ifdef CLEAR_EARLY
+			:: me.known && me.sh == OURS && me.stok > me.token -> passOn(i)
+#endif
+			:: else -> skip
+			fi
 		:: else ->
 			if
 			:: !me.known -> send(i, LOOK)
 			:: me.known && me.sh == OURS ->
 				if
-				:: me.wanted && newToken(i, me.stok) -> begin(i)
+				:: me.wanted && newToken(i, me.stok) && me.stok >= me.out -> begin(i)
+				:: me.wanted && newToken(i, me.stok) && me.stok < me.out -> me.known = 0; send(i, LOOK)
 				:: else ->
 #ifndef ENDED_AGAIN
 					if :: me.stok > me.ended -> me.ended = me.stok :: else -> skip fi;
 #endif
-					if :: me.q != 0 -> send(i, HANDOVER) :: else -> send(i, RELEASE) fi
+					passOn(i)
 				fi
 			:: me.known && me.sh != OURS && !me.wanted ->
 				if
@@ -668,9 +823,10 @@ end:	do
 				fi
 			:: me.known && me.sh != OURS && me.wanted ->
 				if
-				:: me.sh == FREE && (enrolled(i) || !me.ahead) -> send(i, TAKE)
-				:: me.sh != FREE || (!enrolled(i) && me.ahead) ->
-					if :: !enrolled(i) -> send(i, ENROL) :: else -> skip fi
+				:: me.aside -> if :: me.cst != ASIDE -> send(i, ENROL) :: else -> skip fi
+				:: !me.aside && me.sh == FREE && !me.paused && ourTurn(i) -> send(i, TAKE)
+				:: !me.aside && me.sh == VACANT && me.vgone && !me.paused && ourTurn(i) -> send(i, OUTLIVE_GONE)
+				:: else -> if :: !enrolled(i) -> send(i, ENROL) :: else -> skip fi
 				fi
 			fi
 		fi
@@ -685,12 +841,22 @@ end:	do
 /* Third parties, and the end of all faults. */
 proctype World() {
 end:	do
-	:: atomic { bH > 0 && S != 0 -> bH--;
+	:: atomic { bH > 0 && S != 0 && !isVacancy(S) -> bH--;
 		printf("a third party deletes the seat at revision %d\n", rev+1);
 		s[S].broken = Sm; rev++; S = 0; Sm = 0; Sc = rev }
-	:: atomic { bR + bW + bC + bX + bE + bU + bV + bD + bO + bH + bJ > 0 ->
+	/* Who deposes has read the seat before, and the commit may come late. But the token
+	 * that it requires never comes back: late it deposes who still holds it, or nobody. */
+#ifdef DEPOSE_NO_TOKEN
+	:: atomic { bF > 0 && S != 0 && !isVacancy(S) -> bF--; printf("%d is to be deposed\n", S); j = S }
+	:: atomic { j != 0 -> depose(j); j = 0 }
+#else
+	:: atomic { bF > 0 && S != 0 && !isVacancy(S) -> bF--; depose(S) }
+#endif
+	:: atomic { bP > 0 -> bP--; P = !P; printf("the election is paused: %d\n", P) }
+	:: atomic { bR + bW + bC + bX + bE + bU + bV + bD + bO + bH + bJ + bF + bP + bT > 0 ->
 		printf("faults and wishes end\n");
-		bR = 0; bW = 0; bC = 0; bX = 0; bE = 0; bU = 0; bV = 0; bD = 0; bO = 0; bH = 0; bJ = 0 }
+		bR = 0; bW = 0; bC = 0; bX = 0; bE = 0; bU = 0; bV = 0; bD = 0; bO = 0; bH = 0; bJ = 0;
+		bF = 0; bP = 0; bT = 0 }
 	od
 }
 
@@ -698,7 +864,7 @@ end:	do
 proctype Finally() {
 	atomic { timeout ->
 		printf("nothing is left to do\n");
-		seat_stranded = (S != 0 && !(held(S) && s[S].token == Sm));
+		seat_stranded = (S != 0 && !isVacancy(S) && !(held(S) && s[S].token == Sm && s[S].mirror == Sm));
 		assert(!seat_stranded);
 		m = 0; k = 1;
 		do
@@ -706,13 +872,15 @@ proctype Finally() {
 			if :: live(k) && s[k].el && s[k].wanted -> m = 1 :: else -> skip fi;
 			not_in_line = (live(k) && s[k].el && s[k].wanted && s[k].phase != LEADING && s[k].cs != WAITING);
 			assert(!not_in_line);
-			left_behind = (live(k) && (!s[k].wanted) && (s[k].el || s[k].cs == WAITING || s[k].cs == HELD));
+			left_behind = (live(k) && (!s[k].wanted) && (s[k].el || inLine(s[k].cs)));
 			assert(!left_behind);
 			k++
 		:: else -> break
 		od;
-		nobody_leads = (m == 1 && S == 0);
+		nobody_leads = (m == 1 && S == 0 && !P);
 		assert(!nobody_leads);
+		seat_stranded = (isVacancy(S) && (live(victim(S)) || (m == 1 && !P)));
+		assert(!seat_stranded);
 		k = 1;
 		do
 		:: k <= NS ->
@@ -733,6 +901,17 @@ init {
 			:: j <= N -> s[j].born = 1; s[j].trust = 1; s[j].lease = 1; s[j].el = 1; s[j].wanted = 1; s[j].due = 1
 			:: else -> skip
 			fi;
+#ifdef LED
+			if
+			:: j == 1 ->
+				rev++; seat(j); last = rev;
+				s[j].phase = LEADING; s[j].fn = 1; s[j].token = rev; s[j].sh = OURS; s[j].stok = rev; s[j].cst = HELD
+			:: j > 1 && j <= N ->
+				rev++; s[j].cs = WAITING; s[j].cm = rev; s[j].sh = OTHERS; s[j].cst = WAITING
+			:: else -> skip
+			fi;
+			if :: j <= N -> s[j].known = 1; s[j].due = 0; s[j].crev = rev; s[j].srev = Sc; s[j].seen = rev :: else -> skip fi;
+#endif
 			run M(j); j++
 		:: else -> break
 		od;

@@ -3,7 +3,7 @@
  *
  * Nothing has to happen at any time: A may be paused, a request or its reply may take
  * for ever, a watch may stall. Others are free to offer A the seat, to take it when it
- * is free, and to delete it behind A's back.
+ * is free, to depose A, and to delete the seat behind A's back.
  */
 #ifndef T
 #define T 2		/* TTL, in ticks */
@@ -13,6 +13,9 @@
 #endif
 #ifndef BH
 #define BH 1		/* deletions by a third party */
+#endif
+#ifndef BF
+#define BF 0		/* depositions */
 #endif
 #ifndef BG
 #define BG 1		/* terms that A may get */
@@ -32,6 +35,14 @@
 #define FREE 0
 #define A 1
 #define B 2
+#define VACANT 3	/* A's vacancy */
+
+/* So long somebody else must have known a vacancy before he takes the seat. */
+#ifdef OUTLIVE_EARLY
+#define WAIT (T-1)
+#else
+#define WAIT T
+#endif
 
 /* How far a request has come. */
 #define IDLE    0
@@ -51,6 +62,7 @@ byte S = B, Sm = 1, mirror = 0;
 byte cm = 1; bit waiting = 1;
 byte expires = T; bit lease = 1;
 byte lost[MAXREV] = KEPT;	/* when a token of A's left the seat */
+byte vacated, deposed, outlived;	/* when the vacancy was written, of which token; the last that was outlived */
 
 /* A. */
 byte deadline = T, until = 0;
@@ -65,10 +77,10 @@ byte rq, state, sent, at, ls, lm, lcm; bit lwaiting, ok;
 byte late;			/* the send time of a take that a watch has overtaken, and 1 */
 byte event;			/* an offer that a watch is to deliver */
 byte pstate, psent, pat; bit pcurrent;
-byte bH = BH, bG = BG, bQ = BQ, bP = BP;
+byte bH = BH, bF = BF, bG = BG, bQ = BQ, bP = BP;
 
 hidden byte k, from, best;
-hidden byte held_past_lease, held_past_evidence, held_again;
+hidden byte held_past_lease, held_past_evidence, held_again, held_when_outlived;
 
 #ifdef NO_EVIDENCE
 #define HELD (leading && now < deadline)
@@ -96,6 +108,8 @@ inline check() {
 	assert(!held_past_lease);
 	held_past_evidence = HELD && lost[token] != KEPT && now >= lost[token] + T;
 	assert(!held_past_evidence);
+	held_when_outlived = HELD && token <= outlived;
+	assert(!held_when_outlived);
 	held_again = HELD && lapsed;
 	assert(!held_again)
 }
@@ -171,6 +185,15 @@ inline idle(x) {
 #define offered(x) (r[x].asked && r[x].s == A && r[x].m == r[x].mirror)
 #endif
 
+/* toClear: a vacancy at v names A. No term begins from it. */
+inline toClear(v) {
+#ifndef CLEAR_BEGINS
+	if :: v > ended -> ended = v :: else -> skip fi
+#else
+	skip
+#endif
+}
+
 /* settle: what round x has shown. */
 inline settle(x) {
 	if :: r[x].sent >= ssent -> ssent = counted(r[x].sent); srevp = r[x].at :: else -> skip fi;
@@ -192,7 +215,8 @@ inline settle(x) {
 		if
 		:: !leading && r[x].asked && r[x].at > srev && r[x].s != A ->
 			sh = r[x].s; srev = r[x].at;
-			if :: sh == FREE -> known = 0 :: else -> skip fi
+			if :: sh == FREE || sh == VACANT -> known = 0 :: else -> skip fi;
+			if :: sh == VACANT -> toClear(r[x].m) :: else -> skip fi
 		:: else -> skip
 		fi
 	fi
@@ -246,13 +270,29 @@ end:	do
 active proctype World() {
 end:	do
 	/* by B's hand-over, or by a take of A's own that comes late */
-	:: atomic { open && S != A && waiting && lease && now < expires && bG > 0 -> bG--;
+	:: atomic { open && S != A && S != VACANT && waiting && lease && now < expires && bG > 0 -> bG--;
 		rev++; S = A; Sm = rev; mirror = rev; cm = rev; waiting = 0;
 		printf("%d: A is offered the seat at %d\n", now, rev);
 		event = rev }
 	:: atomic { open && S == A && bH > 0 -> bH--;
 		printf("%d: a third party deletes the seat\n", now);
 		lost[Sm] = now; rev++; S = FREE; Sm = 0 }
+	:: atomic { open && S == A && bF > 0 -> bF--;
+		printf("%d: somebody deposes A\n", now);
+		lost[Sm] = now; vacated = now; deposed = Sm; rev++; S = VACANT; Sm = rev;
+#ifdef DEPOSE_MIRROR
+		mirror = 0
+#endif
+		}
+	:: atomic { open && S == VACANT && now >= vacated + WAIT ->
+		printf("%d: B outlives the vacancy\n", now);
+		rev++; S = B; Sm = rev; outlived = deposed; vacated = 0; deposed = 0;
+		check() }
+	/* cleared, once A has drained */
+	:: atomic { open && S == VACANT && !leading && !over && ended >= Sm ->
+		rev++; vacated = 0; deposed = 0; mirror = 0; cm = rev; waiting = 1;
+		if :: S = B; Sm = rev :: S = FREE; Sm = 0 fi;
+		printf("%d: A clears the vacancy, the seat is %d\n", now, S) }
 	:: atomic { open && S == FREE && rev < MAXREV - 4 -> rev++; S = B; Sm = rev; printf("%d: B takes the seat\n", now) }
 	:: atomic { open && lease && now >= expires ->
 		printf("%d: the lease ends\n", now);
@@ -269,8 +309,8 @@ end:	do
 	:: atomic { open && rq != 0 && state == SENT ->
 		state = SERVED;
 		if
-		:: rq == LOOK -> at = rev; ls = S; lm = (S == A -> Sm : 0); lcm = cm; lwaiting = waiting
-		:: rq == ENROL && lease && cm == crev -> rev++; cm = rev; waiting = 1; at = rev; ok = 1
+		:: rq == LOOK -> at = rev; ls = S; lm = (S == A || S == VACANT -> Sm : 0); lcm = cm; lwaiting = waiting
+		:: rq == ENROL && lease && cm == crev -> rev++; cm = rev; waiting = 1; mirror = 0; at = rev; ok = 1
 		:: rq == TAKE && lease && cm == crev && S == FREE && bG > 0 -> bG--;
 			rev++; cm = rev; waiting = 0; S = A; Sm = rev; mirror = rev; at = rev; ok = 1;
 			printf("%d: A takes the seat at %d\n", now, rev);
@@ -303,7 +343,8 @@ end:	do
 				if
 				:: !known -> rq = LOOK
 				:: known && sh == FREE -> rq = TAKE
-				:: known && sh != FREE && !enrolled -> rq = ENROL
+				:: known && sh != FREE && sh != VACANT && !enrolled -> rq = ENROL
+				:: known && sh == VACANT -> rq = LOOK	/* the clear is the world's; then somebody else has the seat */
 				:: else -> sent = 0; state = IDLE
 				fi
 			:: rq != 0 && state == SERVED ->
@@ -313,7 +354,11 @@ end:	do
 					esent = counted(from); erev = at; crev = lcm; enrolled = lwaiting;
 					if
 					:: at >= srev -> srev = at; sh = ls; known = 1;
-						if :: ls == A -> stok = lm :: else -> skip fi
+						if
+						:: ls == A -> stok = lm
+						:: ls == VACANT -> toClear(lm)
+						:: else -> skip
+						fi
 					:: else -> skip
 					fi;
 					answered();
