@@ -230,6 +230,35 @@ func TestASeatThatNobodyCanReadIsOutlived(t *testing.T) {
 	})
 }
 
+// Who never learns that it was offered the seat, deposed and outlived still learns that
+// it has lost its place in line.
+func TestWhoWasDeposedBeforeItKnewOfItsOfferGetsBackInLine(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b := w.join("a"), w.join("b")
+		l := a.campaign("x")
+		b.queue("x", 0)
+		w.pass(time.Second)
+		heal := b.st.Inject(faultstore.Fault{Kind: faultstore.Partition, Ops: faultstore.OpAll &^ faultstore.OpRenew})
+		w.must(l.Resign(t.Context()))
+		w.must(w.view("x").Depose(t.Context(), 0, because))
+		a.queue("x", 0)
+		w.pass(outlives + round)
+		if who := w.leader("x"); who != "a" {
+			t.Fatalf("%q leads", who)
+		}
+		mend := b.st.Inject(faultstore.Fault{Kind: faultstore.Break})
+		w.st.Compact(1 << 62) // what its watches would have told is gone
+		mend()
+		heal()
+		w.pass(2 * ttl)
+		all, err := w.view("x").Candidates(t.Context())
+		w.must(err)
+		if len(all) != 2 || all[1].Member != "b" || all[1].State != "waiting" {
+			t.Errorf("candidates %+v", all)
+		}
+	})
+}
+
 func TestObserversAreToldOfAVacancyOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		d, release := w.join("a").hung("x")

@@ -28,10 +28,12 @@ func (s *Session) putCandidate(e *election, state CandidateState) store.Op {
 	return store.Put(CandidateKey(e.name, s.cfg.Session), Encode(record), s.cfg.Lease)
 }
 
+// enrolTx and withdrawTx delete what may be left of a term that somebody else has
+// ended: a mirror without its seat costs a look in every round.
 func (s *Session) enrolTx(e *election, as CandidateState) store.Tx {
 	return store.Tx{
 		If:   []store.Cond{s.candidateAsKnown(e)},
-		Then: []store.Op{s.putCandidate(e, as)},
+		Then: []store.Op{s.putCandidate(e, as), store.Delete(TermKey(s.cfg.Session, e.name))},
 	}
 }
 
@@ -101,7 +103,7 @@ func (s *Session) releaseTx(e *election, leaves CandidateState) store.Tx {
 func (s *Session) withdrawTx(e *election, leaves CandidateState) store.Tx {
 	return store.Tx{
 		If:   []store.Cond{s.candidateAsKnown(e)},
-		Then: []store.Op{s.leaveOp(e, leaves)},
+		Then: []store.Op{s.leaveOp(e, leaves), store.Delete(TermKey(s.cfg.Session, e.name))},
 	}
 }
 
@@ -130,7 +132,8 @@ func (s *Session) leaving(now Instant, e *election) CandidateState {
 
 // Depose returns the transaction that forces an election: it puts a vacancy into a
 // seat as it was read. longest is the longest TTL that a session can have, for a seat
-// that does not say whose it is.
+// that does not say whose it is. The victim's mirror stays: where it has learnt of
+// neither its offer nor the vacancy, the mirror is what makes it look.
 func Depose(election string, seat *store.Entry, longest time.Duration, order Order) store.Tx {
 	victim, err := DecodeSeat(seat.Value)
 	if err != nil {
@@ -140,7 +143,7 @@ func Depose(election string, seat *store.Entry, longest time.Duration, order Ord
 		victim.TTL = longest
 	}
 	victim.Transfer, victim.Vacancy = false, &Vacancy{Token: seat.Modified, Order: order}
-	tx := store.Tx{
+	return store.Tx{
 		If: []store.Cond{store.ModifiedAt(seat.Key, seat.Modified)},
 		Then: []store.Op{
 			store.Put(seat.Key, Encode(victim), store.NoLease),
@@ -148,10 +151,6 @@ func Depose(election string, seat *store.Entry, longest time.Duration, order Ord
 			store.Delete(TransferKey(election)),
 		},
 	}
-	if victim.Session != "" {
-		tx.Then = append(tx.Then, store.Delete(TermKey(victim.Session, election)))
-	}
-	return tx
 }
 
 // Transfer returns the transaction that asks the leader, whose seat was read, to hand

@@ -26,13 +26,16 @@ func TestNegativeControls(t *testing.T) {
 		shows    bool   // in what users see
 	}
 	for name, c := range map[string]control{
-		"deadline counted from the reply": {mutation{sentAtReply: true}, false, 9800, []rule{ruleOneHolder}, true},
-		"no evidence read":                {mutation{noEvidence: true}, true, 2000, []rule{ruleStepDown}, false},
+		"deadline counted from the reply": {mutation{sentAtReply: true}, false, 13400, []rule{ruleOneHolder}, true},
+		"no evidence read":                {mutation{noEvidence: true}, true, 3000, []rule{ruleStepDown}, false},
 		"released before the function":    {mutation{releaseEarly: true}, false, 1, []rule{ruleDrain}, true},
-		"stale offer accepted":            {mutation{staleOffers: true}, false, 2000, []rule{ruleOneHolder, ruleTokens}, true},
+		"stale offer accepted":            {mutation{staleOffers: true}, false, 9300, []rule{ruleOneHolder, ruleTokens}, true},
 		"ended token adopted again":       {mutation{endedAgain: true}, false, 1, []rule{ruleTokens, ruleTerms}, true},
 		"withdrawal not guarded":          {mutation{unguardedWithdraw: true}, false, 1600, []rule{ruleInLine, ruleProgress}, false},
 		"withdrawal leaves no mark":       {mutation{unmarkedWithdraw: true}, false, 6500, []rule{ruleNothing}, false},
+		"paused and drained all the same": {mutation{unguardedTakes: true}, false, 1, []rule{ruleOrders}, false},
+		"deposed whoever leads by then":   {mutation{unguardedDepose: true}, false, 4500, []rule{ruleOneHolder}, true},
+		"vacancies outlived too early":    {mutation{shortVacancies: true}, false, 1, []rule{ruleOneHolder}, true},
 		"a witness that stays":            {mutation{witnessForEver: true}, false, 1, []rule{ruleWatch}, false},
 		"take not guarded":                {mutation{unguardedTake: true}, false, 1, []rule{ruleOneHolder, ruleDrain}, true},
 		"tokens restart after a deletion": {mutation{tokensRestart: true}, false, 1, []rule{ruleTokens}, true},

@@ -18,6 +18,9 @@ type mutation struct {
 	unguardedWithdraw bool // withdrawals are not conditioned on the candidate key
 	unmarkedWithdraw  bool // and delete where a mark is due
 	unguardedTake     bool // takes are not conditioned on the seat's absence
+	unguardedTakes    bool // nor anything on what operators want
+	unguardedDepose   bool // a deposition is not conditioned on the seat
+	shortVacancies    bool // vacancies say that the victim's TTL is a third of it
 	witnessForEver    bool // rounds show candidates that are gone
 	tokensRestart     bool // a key that was deleted begins again at token 1
 	earlyLeases       bool // the store ends leases early
@@ -48,6 +51,27 @@ func (mut mutation) tx(a protocol.Commit) store.Tx {
 		if mut.unguardedTake {
 			drop(protocol.LeadersPrefix)
 		}
+	case protocol.MoveDepose:
+		return mut.deposeTx(tx)
+	}
+	if mut.unguardedTakes {
+		drop(protocol.ControlPrefix)
+	}
+	return tx
+}
+
+// deposeTx is a deposition as it reaches the store.
+func (mut mutation) deposeTx(tx store.Tx) store.Tx {
+	seat, err := protocol.DecodeSeat(tx.Then[0].Value)
+	if err != nil {
+		panic(err)
+	}
+	if mut.shortVacancies {
+		seat.TTL /= 3
+		tx.Then[0].Value = protocol.Encode(seat)
+	}
+	if mut.unguardedDepose {
+		tx.If = nil
 	}
 	return tx
 }

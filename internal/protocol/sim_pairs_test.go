@@ -161,7 +161,7 @@ func (w *world) depose(i int, paused bool) {
 		w.neverKnown(request{by: "eve", action: a})
 		return
 	}
-	res, err := w.commit("eve", a.Move, a.Tx)
+	res, err := w.commit("eve", a.Move, w.mutation.tx(a))
 	w.tale.logf("eve deposes in %s: %v %v", a.Election, res.Committed, err)
 }
 

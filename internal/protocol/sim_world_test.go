@@ -181,6 +181,8 @@ func (w *world) moved(election int, ev store.Event, expired bool) {
 		w.tale.seated(election, &ev.Entry)
 		if token := w.deposedBy(&ev.Entry); token != 0 {
 			w.deposed[token] = true
+		} else {
+			w.judgeSeated(election, w.read(&ev.Entry).Member)
 		}
 	}
 	for _, m := range w.members {
@@ -353,6 +355,7 @@ const (
 	ruleTokens     rule = "tokens rise"
 	ruleTerms      rule = "a term begins once and ends once, with a cause"
 	ruleWrites     rule = "no write of an older token after a newer one"
+	ruleOrders     rule = "nobody is seated who must not be"
 	ruleDrain      rule = "drain before release"
 	ruleStepDown   rule = "a term that was taken away is not held for long"
 	ruleProgress   rule = "progress after the faults"
@@ -425,6 +428,18 @@ func (w *world) judgeWrites(by string, events []store.Event) {
 			w.fail(ruleWrites, "a write to %s under token %d took effect after one under %d", name, token, w.wrote[i])
 		}
 		w.wrote[i] = token
+	}
+}
+
+// judgeSeated judges who has got a seat.
+func (w *world) judgeSeated(i int, member string) {
+	if w.abuse {
+		return
+	}
+	for _, key := range []string{protocol.PauseKey(w.elections[i]), protocol.DrainKey(member)} {
+		if w.kv.get(key) != nil {
+			w.fail(ruleOrders, "%s has got the seat of %s, and there is %s", member, w.elections[i], key)
+		}
 	}
 }
 
@@ -527,7 +542,9 @@ func (w *world) mustBeEmpty() {
 		w.fail(ruleNothing, "nobody wants to lead %s, and its seat is taken", w.elections[i])
 	}
 	for _, e := range w.kv.entries {
-		if !w.abuse && strings.HasPrefix(e.Key, protocol.AnnouncePrefix) { // else it ends with the session
+		litter := strings.HasPrefix(e.Key, protocol.AnnouncePrefix) || strings.HasPrefix(e.Key, protocol.TransferPrefix) ||
+			strings.HasPrefix(e.Key, "sessions/")
+		if litter && !w.abuse { // else it ends with the session
 			w.fail(ruleNothing, "nobody leads, and there is %s", e.Key)
 		}
 	}
