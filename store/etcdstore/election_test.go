@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenure-go/tenure"
 	"github.com/tenure-go/tenure/internal/etcdtest"
+	"github.com/tenure-go/tenure/internal/operatetest"
 	"github.com/tenure-go/tenure/store"
 	"github.com/tenure-go/tenure/store/faultstore"
 	"github.com/tenure-go/tenure/tenuretest"
@@ -47,20 +48,7 @@ func newPoll(t *testing.T, wrap func(store.Store) store.Store) *poll {
 func newPollOver(t *testing.T, opts etcdtest.Options, wrap func(store.Store) store.Store) *poll {
 	t.Helper()
 	p := &poll{t: t, cluster: newCluster(t, opts), elected: make(chan *tenure.Leadership, 1000), done: make(chan error, 100)}
-	conf := configOf(t, p.cluster, opts)
-	conf.Prefix = "poll-" + rand.Text()
-	p.Arena = tenuretest.NewArenaWith(tenuretest.ArenaOptions{
-		Wrap: wrap,
-		Open: func() store.Store {
-			s, err := Open(context.WithoutCancel(t.Context()), conf)
-			if err != nil {
-				t.Error(err)
-				panic(err) // there is no arena without a store
-			}
-			s.quiet = time.Second
-			return s
-		},
-	})
+	p.Arena = tenuretest.NewArenaWith(tenuretest.ArenaOptions{Wrap: wrap, Open: handlesOn(t, configOf(t, p.cluster, opts))})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	p.stop = stop
 	t.Cleanup(func() {
@@ -72,6 +60,20 @@ func newPollOver(t *testing.T, opts etcdtest.Options, wrap func(store.Store) sto
 	}
 	p.Observe("eve", election, nil)
 	return p
+}
+
+// handlesOn opens handles on a part of a cluster that nobody else uses.
+func handlesOn(t *testing.T, conf Config) func() store.Store {
+	conf.Prefix = "poll-" + rand.Text()
+	return func() store.Store {
+		s, err := Open(context.WithoutCancel(t.Context()), conf)
+		if err != nil {
+			t.Error(err)
+			panic(err) // there is no arena without a store
+		}
+		s.quiet = time.Second
+		return s
+	}
 }
 
 // join adds a member that leads whenever it can.
@@ -398,5 +400,15 @@ func TestElectionsOverLeasesThatLieAreFound(t *testing.T) {
 	var v *tenuretest.Violation
 	if err := p.finish(tenuretest.Expect{}); !errors.As(err, &v) || v.Rule != tenuretest.OneHolder {
 		t.Errorf("got %v, want a violation of %q", err, tenuretest.OneHolder)
+	}
+}
+
+func TestOperatingOnElections(t *testing.T) {
+	t.Parallel()
+	for name, opts := range polled {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			operatetest.Run(t, handlesOn(t, configOf(t, newCluster(t, opts), opts)), electionTTL)
+		})
 	}
 }

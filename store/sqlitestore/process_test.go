@@ -48,6 +48,8 @@ var roles = map[string]func(context.Context, *Store, <-chan string) error{
 	"put":       childPut,
 	"hold":      childHold,
 	"write":     childWrite,
+	"lead":      childLead,
+	"depose":    childDepose,
 }
 
 // childIncrement adds one to a counter, as often as it is told.

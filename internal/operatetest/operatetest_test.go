@@ -1,0 +1,17 @@
+package operatetest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tenure-go/tenure/internal/operatetest"
+	"github.com/tenure-go/tenure/store"
+	"github.com/tenure-go/tenure/store/memstore"
+)
+
+func TestOperating(t *testing.T) {
+	t.Parallel()
+	st := memstore.New()
+	defer st.Close()
+	operatetest.Run(t, func() store.Store { return st.Open() }, time.Second)
+}
