@@ -16,7 +16,7 @@ func (b *bench) cost(ctx context.Context) error {
 	for _, candidates := range b.sizes[:min(3, len(b.sizes))] {
 		for _, of := range []func(time.Duration, *traffic) contender{
 			func(ttl time.Duration, tr *traffic) contender {
-				return ourselves{b.endpoints, ttl, work, tr.options()}
+				return ourselves{endpoints: b.endpoints, ttl: ttl, drain: work, options: tr.options()}
 			},
 			func(ttl time.Duration, tr *traffic) contender {
 				return concurrencyPackage{b.endpoints, ttl, work, tr.options()}

@@ -16,7 +16,7 @@ func (b *bench) failOvers(ctx context.Context) error {
 	t := newTable(fmt.Sprintf("Fail-over: from the leader's crash to the next leader, TTL %v", shortestTTL),
 		"what", "n", "p50", "p90", "p99")
 	contenders := []contender{
-		ourselves{b.endpoints, shortestTTL, work, nil},
+		ourselves{endpoints: b.endpoints, ttl: shortestTTL, drain: work},
 		concurrencyPackage{b.endpoints, shortestTTL, work, nil},
 	}
 	var samples []*sample

@@ -65,12 +65,16 @@ func (f *floor) txn(ctx context.Context) (event, call time.Duration, err error) 
 		res, err := f.clients[from].Txn(ctx).If(
 			clientv3.Compare(clientv3.ModRevision(seat), ">", -1),
 			clientv3.Compare(clientv3.ModRevision(candidate(to)), ">", -1),
+			clientv3.Compare(clientv3.CreateRevision(f.key+"/paused"), "=", 0),
+			clientv3.Compare(clientv3.CreateRevision(f.key+"/drained"), "=", 0),
 		).Then(
 			clientv3.OpPut(seat, record, lease),
 			clientv3.OpPut(f.of(to), record, lease),
 			clientv3.OpPut(candidate(to), record, lease),
 			clientv3.OpDelete(f.of(from)),
 			clientv3.OpDelete(candidate(from)),
+			clientv3.OpDelete(f.key+"/announced"),
+			clientv3.OpDelete(f.key+"/ordered"),
 		).Commit()
 		if err == nil && !res.Succeeded {
 			err = fmt.Errorf("the floor's transaction was refused")

@@ -86,8 +86,10 @@ func (b *bench) handOversOf(ctx context.Context, n int, term time.Duration) (_ [
 		},
 	}
 	for _, c := range []contender{
-		ourselves{b.endpoints, handOverTTL, work, nil},
-		ourselves{b.endpoints, handOverTTL, 0, nil},
+		ourselves{endpoints: b.endpoints, ttl: handOverTTL, drain: work},
+		ourselves{endpoints: b.endpoints, ttl: handOverTTL},
+		ourselves{endpoints: b.endpoints, ttl: handOverTTL, drain: work, named: leader},
+		ourselves{endpoints: b.endpoints, ttl: handOverTTL, named: operator},
 		concurrencyPackage{b.endpoints, handOverTTL, work, nil},
 	} {
 		fld, err := c.enrol(ctx, b.election(), n)

@@ -34,7 +34,7 @@ func (b *bench) legsOf(ctx context.Context, t *table, n int) (err error) {
 	}
 	defer func() { err = errors.Join(err, fl.close()) }()
 	var wire wire
-	f, err := ourselves{b.endpoints, handOverTTL, work, wire.options()}.enrol(ctx, b.election(), n)
+	f, err := ourselves{endpoints: b.endpoints, ttl: handOverTTL, drain: work, options: wire.options()}.enrol(ctx, b.election(), n)
 	if err != nil {
 		return err
 	}

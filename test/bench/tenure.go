@@ -20,10 +20,25 @@ type ourselves struct {
 	ttl       time.Duration
 	drain     time.Duration
 	options   []grpc.DialOption
+	named     by // who names the next leader
 }
 
+// by is who ends a term by a transfer.
+type by int
+
+const (
+	nobody   by = iota
+	leader      // as it would resign
+	operator    // another client, whose order has to reach the leader
+)
+
 func (o ourselves) String() string {
-	if o.drain == 0 {
+	switch {
+	case o.named == leader:
+		return "Tenure, transfer by the leader"
+	case o.named == operator:
+		return "Tenure, transfer by a client, from its call, work ends at once"
+	case o.drain == 0:
 		return "Tenure, work ends at once"
 	}
 	return "Tenure"
@@ -31,14 +46,17 @@ func (o ourselves) String() string {
 
 type tenureField struct {
 	*line
-	cancel  context.CancelFunc
-	loops   sync.WaitGroup
-	stores  []*etcdstore.Store // of which each candidate uses one
-	closers []func() error
+	ourselves
+	election string
+	n        int
+	cancel   context.CancelFunc
+	loops    sync.WaitGroup
+	stores   []*etcdstore.Store // of which each candidate uses one
+	closers  []func() error
 }
 
 func (o ourselves) enrol(ctx context.Context, election string, n int) (_ field, err error) {
-	f := &tenureField{line: newLine(n)}
+	f := &tenureField{line: newLine(n), ourselves: o, election: election, n: n}
 	life, cancel := context.WithCancel(context.Background())
 	f.cancel = cancel
 	defer func() {
@@ -50,12 +68,12 @@ func (o ourselves) enrol(ctx context.Context, election string, n int) (_ field, 
 		return nil, err
 	}
 	for i := range n {
-		m, err := tenure.Join(ctx, f.stores[i%len(f.stores)], tenure.Options{ID: fmt.Sprint(election, "-", i), TTL: o.ttl})
+		m, err := tenure.Join(ctx, f.stores[i%len(f.stores)], tenure.Options{ID: f.id(i), TTL: o.ttl})
 		if err != nil {
 			return nil, err
 		}
 		f.closers = append(f.closers, m.Close)
-		f.loops.Go(func() { f.fail(life, f.campaign(life, m, election, i, o.drain)) })
+		f.loops.Go(func() { f.fail(life, f.campaign(life, m, i)) })
 		if i == 0 {
 			if _, err := f.next(ctx); err != nil {
 				return nil, err
@@ -66,16 +84,23 @@ func (o ourselves) enrol(ctx context.Context, election string, n int) (_ field, 
 }
 
 // campaign leads, steps down when it is told to, and comes back.
-func (f *tenureField) campaign(life context.Context, m *tenure.Member, election string, who int, d time.Duration) error {
-	err := m.Lead(life, election, func(ctx context.Context, term tenure.Term) error {
+func (f *tenureField) campaign(life context.Context, m *tenure.Member, who int) error {
+	err := m.Lead(life, f.election, func(ctx context.Context, term tenure.Term) error {
 		ended, err := f.hold(ctx, who)
+		switch {
+		case errors.Is(term.Cause(), tenure.ErrTransferred):
+			return nil
+		case err != nil:
+			return err
+		case f.named == leader:
+			err = term.(*tenure.Leadership).TransferTo(ctx, f.id((who+1)%f.n))
+		default:
+			err = term.Resign(ctx)
+		}
 		if err != nil {
 			return err
 		}
-		if err := term.Resign(ctx); err != nil {
-			return err
-		}
-		drain(life, d)
+		drain(life, f.drain)
 		ended <- time.Now()
 		return nil
 	}, tenure.LeadOptions{Requeue: true})
@@ -83,6 +108,22 @@ func (f *tenureField) campaign(life context.Context, m *tenure.Member, election 
 		return nil // crashed
 	}
 	return err
+}
+
+func (f *tenureField) id(i int) string { return fmt.Sprint(f.election, "-", i) }
+
+func (f *tenureField) handOver(ctx context.Context) (time.Duration, error) {
+	if f.named != operator {
+		return f.line.handOver(ctx)
+	}
+	called := time.Now()
+	transferred := make(chan error, 1)
+	go func() {
+		_, err := tenure.NewView(f.stores[0], f.election).Transfer(ctx, 0, f.id((f.leader+1)%f.n), tenure.Reason{By: "bench"})
+		transferred <- err
+	}()
+	w, err := f.next(ctx)
+	return w.at.Sub(called), errors.Join(err, <-transferred)
 }
 
 func (f *tenureField) crash(ctx context.Context) (time.Duration, error) {
