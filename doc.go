@@ -21,9 +21,9 @@
 //  3. Drain before release. On a clean end the term's context is cancelled, the
 //     function given to Lead returns, and only then may another be elected. One
 //     that overruns its drain time keeps the seat, not held, and is reported;
-//     LeadOptions.ReleaseOverrun is the other choice. On a forced end the
-//     context is cancelled before the store can elect another, but nobody waits
-//     for the function.
+//     LeadOptions.ReleaseOverrun is the other choice. On a forced end (lost, or
+//     deposed) the context is cancelled before the store can elect another, but
+//     nobody waits for the function.
 //  4. Take-over is prompt. After a clean end: one commit and one watch event.
 //     After a crash: the TTL, the store's lag in ending the lease, one read and
 //     one commit. A wake-up that was lost heals within a third of the TTL.
@@ -51,8 +51,8 @@
 //     the process or the machine is stopped. Terms end when either says so. A
 //     virtual machine that goes on from a snapshot, with both clocks set back to
 //     it, may believe that it leads for up to Bounds.Trust.
-//   - Nobody else writes under leaders/, candidates/, sessions/ and members/,
-//     and no two live processes share a member's ID. Join refuses the second.
+//   - Nobody else writes under leaders/, candidates/, sessions/, members/ and
+//     control/, and no two live processes share a member's ID. Join refuses the second.
 //   - A function whose term was lost stops soon after the end of its context. Where
 //     the store was out of reach it has the Options.Margin; nobody waits for it.
 //   - Trace callbacks and log handlers return.
@@ -83,13 +83,20 @@
 //
 // Leading is what Held reports. It ends cleanly when the function given to Lead
 // returns or Resign is called (the cause is ErrResigned), when the context given
-// to Lead ends (the cause of that context), and with Member.Close (ErrClosed).
-// All other causes are ErrLost.
+// to Lead ends (the cause of that context), and with Member.Close (ErrClosed). It
+// ends as cleanly when others want it to, with a cause that is ErrYielded: a transfer,
+// a drain, a higher priority, a Policy, a Health check. All other causes are ErrLost.
 //
 // Draining is not held. Things happen in this order: Held is false, the term's
 // context is cancelled with the cause, the function returns, the seat is passed
-// on. A term won by Campaign has no function, so the seat is passed on at once.
+// on. A term won by Campaign has no function, so the seat is passed on at once, or,
+// where others have ended it, when Resign says that nobody works under it any more.
 // After a loss others do not wait for the function either.
+//
+// A candidate that waits may stand back for a while (it has flapped, or was deposed),
+// be not eligible (by its Policy or Health), or drained. It then has no place in line,
+// and gets a new one, at the end, when that is over. One that stands back may be named
+// by a transfer.
 //
 // # What fails
 //
@@ -165,7 +172,19 @@
 //
 //	function fails or panics  Lead               at once                      Lead returns its error, or a
 //	                                                                          PanicError; another is elected
-//	                                                                          within Clean
+//	                                                                          within Clean. With
+//	                                                                          LeadOptions.Retry Trace.Failed
+//
+//	function hangs, and the   a Health check;    after HealthGrace; when it   ErrUnhealthy, and the seat stays
+//	session is renewed        an operator        is deposed                   taken; ErrDeposed, and another
+//	                                                                          is elected the TTL x (1 + Drift)
+//	                                                                          later, at the latest
+//
+//	terms end again and       the member         at the fourth within 5       Trace.StoodBack; another is
+//	again                                        minutes                      elected
+//
+//	a Policy cannot tell      the member         after the TTL                ErrIneligible; it takes no seat
+//	                                                                          until it can
 //
 //	function overruns its     Lead               DrainTimeout after the end   Trace.Overrun; the seat stays
 //	drain time                                   of its context               taken, not held.
@@ -211,14 +230,19 @@
 //	elections of a member      any number; with more than 100 each round reads the seats of all
 //	                           elections in the store, and not its own alone
 //	requests under way         64 for the elections of a member, and 3 rounds
-//	a request's time           a Round; 10 s for the reads of a View and for Survey
+//	a request's time           a Round; 10 s for those of a View, for Drain and for Survey
+//	a Reason's By and Why      up to MaxReason (1 KiB) each, UTF-8
+//	announcement               up to MaxAnnouncement (64 KiB)
 //
 // Not promised:
 //
 //   - That a leader works. One whose function hangs leads for as long as its
-//     process renews the session; nothing deposes it yet. End its context.
+//     process renews the session, unless a Health check notices, or somebody who
+//     deposes it.
 //   - That the highest priority leads. Priority says who is next; it displaces
-//     nobody.
+//     nobody but those who let it (PreemptAfter).
+//   - That a vacancy goes from the store when its victim is gone and nobody else
+//     campaigns. Who comes next outlives it.
 //   - Every transition, over a store whose watch does not show every change
 //     (store.Capabilities.EveryChange): a term that was over at once may be
 //     missing there, without a Gap.

@@ -18,7 +18,7 @@
 //	           leading    a term is held, as long as both deadlines are ahead
 //	           draining   the term has ended; the user's function still runs
 //
-//	seat       free, ours at a token, or another's; as of a revision
+//	seat       free, ours at a token, another's, or vacant; as of a revision
 //	candidate  our own key: absent, or what it says; and its last Modified
 //	queue      the candidates that wait, as of the last look
 //
@@ -42,16 +42,22 @@
 // from top to bottom whenever no request is in flight:
 //
 //	facts unknown                          look
-//	seat ours, token new here, wanted      begin the term
-//	seat ours                              hand over to the first in line, or release
+//	seat ours, token new here, wanted,     begin the term
+//	  and we may lead
+//	seat ours                              hand over to who was named or is first in line, or release
 //	not wanted, candidate key there or     withdraw (delete it, or mark it: P3)
 //	  perhaps still to come
 //	not wanted                             done
-//	not enrolled, and others go first      enrol
-//	seat free, our turn                    take
-//	seat free                              wait our place in line x grace
+//	not enrolled, and others go first      enrol, as who waits, stands aside, is not eligible or drained
+//	seat free or outlived, our turn        take
+//	seat free or outlived                  wait our place in line x grace
 //	not enrolled                           enrol
 //	enrolled                               wait for a watch event or a round
+//
+// A seat that is ours also is a vacancy that names us: its token has ended, and so it
+// is passed on. Who deposes needs no session (Depose), and neither does who orders a
+// transfer (Transfer). While an election is paused nobody is seated, and what is passed
+// on is released; see control.go.
 //
 // # Invariants
 //
