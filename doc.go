@@ -163,7 +163,8 @@
 //
 //	seat cannot be read       who campaigns or   at once                      ErrCorrupt, in Trace.Trouble
 //	                          reads                                           and from views; nobody is
-//	                                                                          elected until it is gone
+//	                                                                          elected until it is gone, or
+//	                                                                          has hung on no lease for MaxTTL
 //
 //	store shows an older      who campaigns      at once; asked again every   ErrWentBack, in Trace.Trouble;
 //	state than before                            Round, at most               a leader: ErrUnproven. No one

@@ -13,5 +13,7 @@ func TestOperating(t *testing.T) {
 	t.Parallel()
 	st := memstore.New()
 	defer st.Close()
-	operatetest.Run(t, func() store.Store { return st.Open() }, time.Second)
+	if err := operatetest.Run(t.Context(), func() store.Store { return st.Open() }, time.Second); err != nil {
+		t.Error(err)
+	}
 }

@@ -408,7 +408,10 @@ func TestOperatingOnElections(t *testing.T) {
 	for name, opts := range polled {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			operatetest.Run(t, handlesOn(t, configOf(t, newCluster(t, opts), opts)), electionTTL)
+			open := handlesOn(t, configOf(t, newCluster(t, opts), opts))
+			if err := operatetest.Run(t.Context(), open, electionTTL); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

@@ -18,7 +18,7 @@ import (
 func TestOperatingOnElections(t *testing.T) {
 	t.Parallel()
 	f := newFile(t)
-	operatetest.Run(t, func() store.Store {
+	err := operatetest.Run(t.Context(), func() store.Store {
 		s, err := Open(context.WithoutCancel(t.Context()), string(f), Options{})
 		if err != nil {
 			t.Error(err)
@@ -26,6 +26,9 @@ func TestOperatingOnElections(t *testing.T) {
 		}
 		return s
 	}, 2*time.Second)
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 const hungTTL = 2 * time.Second
