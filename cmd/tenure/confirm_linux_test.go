@@ -11,15 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onTerminal starts a command on a terminal of its own, and returns what types there.
-// Its standard output stays apart.
-func (w *world) onTerminal(t *testing.T, args ...string) (*proc, *os.File) {
+// newTerminal returns a terminal, and what types there and reads what it shows.
+func newTerminal(t *testing.T) (tty, keys *os.File) {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		t.Skipf("SKIPPED: no pseudo terminals here: %v", err)
 	}
-	keys := os.NewFile(uintptr(fd), "ptmx")
+	keys = os.NewFile(uintptr(fd), "ptmx")
 	t.Cleanup(func() { _ = keys.Close() })
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
@@ -28,13 +27,21 @@ func (w *world) onTerminal(t *testing.T, args ...string) (*proc, *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = slave.Close() })
+	t.Cleanup(func() { _ = tty.Close() })
+	return tty, keys
+}
+
+// onTerminal starts a command on a terminal of its own, and returns what types there.
+// Its standard output stays apart.
+func (w *world) onTerminal(t *testing.T, args ...string) (*proc, *os.File) {
+	t.Helper()
+	tty, keys := newTerminal(t)
 	p := w.command(args...)
-	p.cmd.Stdin, p.cmd.Stderr = slave, slave
+	p.cmd.Stdin, p.cmd.Stderr = tty, tty
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	go func() { _, _ = io.Copy(&p.stderr, keys) }()
 	return p.begin(), keys
@@ -129,5 +136,9 @@ func TestQuestionNobodySees(t *testing.T) {
 	defer null.Close()
 	p := w.command("depose", "n")
 	p.cmd.Stdin = null
+	expectOneError(t, p.begin().expect(exitUsage), "give --yes")
+	tty, _ := newTerminal(t)
+	p = w.command("depose", "n")
+	p.cmd.Stdin = tty // but standard error is a pipe
 	expectOneError(t, p.begin().expect(exitUsage), "give --yes")
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -159,6 +161,10 @@ func TestTransfer(t *testing.T) {
 	w.do("transfer", "n", "--to", "c", "--yes", "--reason", "c is\nfaster").expect(0).says(fmt.Sprintf("c leads, token %d\n", w.token("n")))
 	a.stderr.await(a, fmt.Sprintf(`given up: "tenure: transferred to c by %s: c is\nfaster"`, operator()))
 	a.stderr.await(a, "command ended with exit code 0; waiting to lead again")
+	s := decode[statusJSON](t, w.do("status", "n", "--json").expect(0).stdout.String())
+	if got := s.Candidates[0]; got.Member != "c" || got.State != "leading" {
+		t.Errorf("the first in the status is %+v", got)
+	}
 	// And back, between runs that have led or waited.
 	token := w.token("n")
 	for _, to := range []*proc{a, b, a} {
@@ -267,6 +273,9 @@ func TestDrain(t *testing.T) {
 	a.stderr.await(a, "given up: tenure: member drained by "+operator()+": new disk")
 	a.stderr.await(a, "command ended with exit code 0; waiting to lead again")
 	w.awaitState("a", "draining")
+	if runtime.GOOS == "linux" { // which shows it
+		eventually(t, "a guard for the next term", func() bool { return w.guards() == 1 })
+	}
 	w.do("leader", "n").expect(exitNoLeader) // though nobody else could lead
 	w.do("status", "n").expect(0).says(table("MEMBER|STATE|PRIORITY|TOKEN|ENDPOINT", "a|draining|0|-|-"))
 	b := w.lead("b", append([]string{"n"}, cmd...)...)
@@ -281,6 +290,18 @@ func TestDrain(t *testing.T) {
 	a.signal(syscall.SIGTERM)
 	a.expect(0)
 	w.expectEmpty()
+}
+
+// guards counts the guards that live.
+func (w *world) guards() int {
+	n := 0
+	for _, pid := range marked(w.mark) {
+		args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // it may have ended
+		if strings.Contains(string(args), "\x00"+guardArg) {
+			n++
+		}
+	}
+	return n
 }
 
 func TestDrainOfAMemberThatDoesNotRun(t *testing.T) {

@@ -46,8 +46,8 @@ func TestDeposeOfALeaderThatDoesNotStop(t *testing.T) {
 		within time.Duration
 		says   string // the first run, when it can
 	}{
-		// What kills the command is not the TTL, which is beyond patience.
-		{"its command ignores TERM", time.Minute, func(*world, *proc) {}, patience, "command killed; waiting to lead again"},
+		// What kills the command is neither the TTL nor the end of a grace.
+		{"its command ignores TERM", time.Minute, func(*world, *proc) {}, stopGrace / 2, "command killed; waiting to lead again"},
 		{"it is stopped", ttl, func(_ *world, a *proc) { stopUnlocked(a) }, 2 * ttl, "waiting to lead again"},
 		{"it is draining for a transfer", ttl, func(w *world, a *proc) {
 			w.do("transfer", "n", "--to", "b", "--yes", "--timeout", "1s").expect(1)
