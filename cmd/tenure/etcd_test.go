@@ -189,3 +189,24 @@ func TestEtcdThatDoesNotAnswer(t *testing.T) {
 	w := newWorldOver(t, t.TempDir(), "etcd://"+nobody)
 	expectOneError(t, w.do("status").expect(exitFailed).says(""), nobody, "no endpoint answers", "connection refused")
 }
+
+func TestOrdersOverEtcd(t *testing.T) {
+	t.Parallel()
+	_, hosts := startEtcd(t, etcdtest.Options{Members: 1})
+	w := newWorldOver(t, t.TempDir(), "etcd://"+hosts+"/orders")
+	args := append([]string{"n", "--ttl", "2s"}, forever...)
+	a := w.lead("a", args...)
+	b := w.member("b", args...)
+	w.do("transfer", "n", "--to", "b", "--yes").expect(0).says(fmt.Sprintf("b leads, token %d\n", w.token("n")))
+	b.stdout.await(b, "works")
+	w.do("depose", "n", "--yes", "--wait", patience.String()).expect(0)
+	a.stdout.awaitTimes(a, "works", 2)
+	w.do("drain", "a", "--yes").expect(0)
+	b.stdout.awaitTimes(b, "works", 2)
+	w.do("pause", "n", "--yes").expect(0)
+	w.do("undrain", "a").expect(0)
+	w.do("unpause", "n").expect(0)
+	w.awaitState("a", "waiting")
+	b.signal(syscall.SIGTERM)
+	a.stdout.awaitTimes(a, "works", 3)
+}

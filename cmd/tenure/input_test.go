@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/tenure-go/tenure"
 )
@@ -136,8 +137,31 @@ func testName(t *testing.T, w *world, name string) {
 	if ev := decode[eventJSON](t, events[1]); ev.Election != name || ev.Leader != name || ev.Token != leader.Token {
 		t.Errorf("event: %+v", ev)
 	}
+	testOrders(t, w, name, leader.Token)
 	p.signal(syscall.SIGTERM)
 	p.expect(128 + 15)
+}
+
+// testOrders gives orders that concern the leader of an election, whose name is its
+// own, too, and leaves all as it was.
+func testOrders(t *testing.T, w *world, name string, token tenure.Token) {
+	t.Helper()
+	led := fmt.Sprintf("%s at %s leads, token %d\n", plain(name), plain(name), token)
+	w.do("transfer", "--yes", "--to="+name, "--", name).expect(0).says(led)
+	w.do("pause", "--yes", "--", name).expect(0).says(plain(name) + " is paused: nobody is elected until it is unpaused\n")
+	status := decode[statusJSON](t, w.do("status", "--json", "--", name).expect(0).stdout.String())
+	if status.Paused == nil {
+		t.Errorf("not paused: %+v", status)
+	}
+	w.do("unpause", "--", name).expect(0).says(plain(name) + " is not paused\n")
+	w.do("depose", "--yes", "--token", "1", "--", name).expect(1).says("")
+	_, first := utf8.DecodeRuneInString(name)
+	other := "q" + name[first:] // no member's
+	drained := decode[orderJSON](t, w.do("drain", "--yes", "--json", "--", other).expect(0).stdout.String())
+	if drained.Member != other {
+		t.Errorf("drained: %+v", drained)
+	}
+	w.do("undrain", "--", other).expect(0).says(plain(other) + " is not drained\n")
 }
 
 // says0 is says of a process that still runs.
@@ -195,6 +219,7 @@ func (w *world) expectRefused(t *testing.T, url string, words ...string) {
 	before := w.contents()
 	for _, args := range [][]string{
 		{"run", "n", "--", "echo", "works"}, {"leader", "n"}, {"watch", "n"}, {"status"}, {"status", "n"},
+		{"depose", "n", "--yes"}, {"transfer", "n", "--to", "a", "--yes"}, {"pause", "n", "--yes"}, {"unpause", "n"}, {"drain", "a", "--yes"}, {"undrain", "a"},
 	} {
 		code := exitFailed
 		if args[0] == "run" {

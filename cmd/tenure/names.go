@@ -31,6 +31,17 @@ func oneElection(cmd *cobra.Command, args []string) error {
 	return optionalElection(cmd, args)
 }
 
+// oneMember wants the id of one member.
+func oneMember(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usage(cmd, "want the id of one member, got %d arguments", len(args))
+	}
+	if err := checkName("member id", args[0]); err != nil {
+		return usage(cmd, "%w", err)
+	}
+	return nil
+}
+
 // optionalElection wants the name of one election, or nothing.
 func optionalElection(cmd *cobra.Command, args []string) error {
 	switch len(args) {

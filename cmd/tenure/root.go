@@ -25,7 +25,8 @@ etcds://... may follow ?cacert=FILE, the authorities to trust in place of the
 system's, and &cert=FILE&key=FILE, a certificate to show.
 
 Exit codes: 0 success, 1 failure, 2 a command line that cannot be used, 3 nobody
-leads (tenure leader). "tenure run" ends as its command did; see its help.`
+leads (tenure leader, depose, transfer). "tenure run" ends as its command did; see
+its help.`
 
 // flags that every command has.
 type common struct {
@@ -55,7 +56,8 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(cmd, "%w", err)
 	})
-	root.AddCommand(newRun(&c), newLeader(&c), newWatch(&c), newStatus(&c), newVersion(&c))
+	root.AddCommand(newRun(&c), newLeader(&c), newWatch(&c), newStatus(&c),
+		newDepose(&c), newTransfer(&c), newDrain(&c), newUndrain(&c), newPause(&c), newUnpause(&c), newVersion(&c))
 	return root
 }
 

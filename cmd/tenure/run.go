@@ -21,8 +21,10 @@ stopped in time.
 
 When CMD ends, what is left of its process group is stopped, the leadership is
 handed to the next member, and tenure run ends with CMD's exit code; --restart
-goes on instead. When the leadership is lost, CMD's process group is killed, and
-tenure run waits to be elected again.
+goes on instead. When the leadership is lost, also because somebody deposed this
+member, CMD's process group is killed, and tenure run waits to be elected again.
+It does so, too, when the leadership is wanted elsewhere ("tenure transfer", "tenure
+drain"): CMD is then sent TERM, and has 10 s for its end before it is killed.
 
 CMD runs under a guard, a second process, which kills CMD's process group in
 time when tenure run is killed or stopped, or cannot renew its leadership. What

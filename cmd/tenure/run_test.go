@@ -119,6 +119,12 @@ func TestExitCodesOfOtherCommands(t *testing.T) {
 		{[]string{"version", "a"}, 2},
 		{[]string{guardArg}, 2},
 		{[]string{"leader", "nobody"}, 3},
+		{[]string{"depose", "nobody", "--yes"}, 3},
+		{[]string{"transfer", "nobody", "--to", "a", "--yes"}, 3},
+		{[]string{"pause", "nobody", "--yes"}, 0},
+		{[]string{"unpause", "nobody"}, 0},
+		{[]string{"drain", "nobody", "--yes"}, 0},
+		{[]string{"undrain", "nobody"}, 0},
 	} {
 		p := w.do(c.args...).expect(c.code)
 		if c.code != 0 && p.stdout.String() != "" {

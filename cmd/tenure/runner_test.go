@@ -18,20 +18,26 @@ import (
 // endedTerm is a term whose command was killed.
 type endedTerm struct {
 	tenure.Term
-	ctx  context.Context
-	held bool
+	ctx      context.Context
+	held     bool
+	resigned bool
 }
 
 func (t *endedTerm) Context() context.Context { return t.ctx }
 func (t *endedTerm) Held() bool               { return t.held }
 func (t *endedTerm) Cause() error             { return context.Cause(t.ctx) }
 
+func (t *endedTerm) Resign(context.Context) error {
+	t.resigned = true
+	return nil
+}
+
 // The guard may see a deadline pass before the member does. That is a loss of
 // the leadership, not an end of the command, and the run goes on.
 func TestGuardIsTheFirstToSeeALoss(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &runner{standby: &guard.Guard{}, tell: teller{quiet: true}}
+		r := &runner{standby: &guard.Guard{}, tell: teller{quiet: true}, signals: &signals{}}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(tenure.ErrSessionExpired) })
 		err := r.ended(guard.Exit{Killed: guard.ByDeadline}, &endedTerm{ctx: ctx})
@@ -45,7 +51,7 @@ func TestGuardIsTheFirstToSeeALoss(t *testing.T) {
 // member is well, and campaigns again.
 func TestGuardIsToldTooLate(t *testing.T) {
 	t.Parallel()
-	r := &runner{tell: teller{quiet: true}}
+	r := &runner{tell: teller{quiet: true}, signals: &signals{}}
 	err := r.ended(guard.Exit{Killed: guard.ByDeadline}, &endedTerm{ctx: t.Context(), held: true})
 	if !errors.Is(err, errLate) {
 		t.Errorf("got %v, want %v", err, errLate)

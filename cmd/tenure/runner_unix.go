@@ -97,9 +97,15 @@ func (r *runner) trace() *tenure.Trace {
 		},
 		Elected: func(t tenure.TermInfo) { r.tell.tell("elected", "elected, token %d", t.Token) },
 		Ended: func(t tenure.TermInfo, cause error) {
-			if errors.Is(cause, tenure.ErrLost) {
-				r.tell.tell("lost", "token %d lost: %v", t.Token, cause)
+			switch { // others say why
+			case errors.Is(cause, tenure.ErrLost):
+				r.tell.tell("lost", "token %d lost: %s", t.Token, plain(cause.Error()))
+			case errors.Is(cause, tenure.ErrYielded):
+				r.tell.tell("yielded", "token %d given up: %s", t.Token, plain(cause.Error()))
 			}
+		},
+		StoodBack: func(_ string, flaps int, during time.Duration) {
+			r.tell.tell("aside", "standing back for %v, because the leadership has been lost %d times of late", during.Round(time.Millisecond), flaps)
 		},
 		SessionLost: func(_ tenure.SessionInfo, cause error) {
 			r.tell.tell("session", "%v; joining again", cause)
@@ -195,14 +201,20 @@ func (r *runner) discardStandby() {
 	}
 }
 
-// term runs CMD for one term. Lost: it returns when CMD's group is gone.
+// endedByOthers reports whether the member campaigns again after a term that has ended
+// with this cause.
+func endedByOthers(cause error) bool {
+	return errors.Is(cause, tenure.ErrLost) || errors.Is(cause, tenure.ErrYielded)
+}
+
+// term runs CMD for one term. It returns when CMD's group is gone.
 func (r *runner) term(ctx context.Context, t tenure.Term, member string) error {
 	r.signals.hold()
 	defer r.signals.forwardTo(nil)
 	g, err := r.start(ctx, t, member)
 	switch {
-	case err != nil && errors.Is(t.Cause(), tenure.ErrLost):
-		return r.again(t)
+	case err != nil && endedByOthers(t.Cause()):
+		return r.again(t, "not started")
 	case err != nil:
 		return err
 	}
@@ -259,14 +271,18 @@ func (r *runner) start(ctx context.Context, t tenure.Term, member string) (*guar
 	}
 }
 
-// ended takes CMD's end. After a loss there is another term to wait for, and a
-// guard to have ready for it; after any other end CMD's exit code counts.
+// ended takes CMD's end. If others have ended the term before, there is another to
+// wait for, unless a signal has ended the run as well, and a guard to have ready for it.
+// After any other end CMD's exit code counts.
 func (r *runner) ended(exit guard.Exit, t tenure.Term) error {
 	if exit.Killed == guard.ByDeadline && !t.Held() {
 		<-t.Context().Done() // the guard may see a deadline pass before the member does
 	}
-	if errors.Is(t.Cause(), tenure.ErrLost) {
-		return r.again(t)
+	// Inside Lead it returns at once. What ends the term later than CMD comes too
+	// late, or Lead would campaign again for a command that has done its work.
+	_ = t.Resign(t.Context())
+	if endedByOthers(t.Cause()) && !r.signals.ending() {
+		return r.again(t, how(exit))
 	}
 	r.exit = &exit
 	switch exit.Killed {
@@ -279,9 +295,19 @@ func (r *runner) ended(exit guard.Exit, t tenure.Term) error {
 	}
 }
 
-// again readies the run for another term after one that was lost.
-func (r *runner) again(t tenure.Term) error {
-	r.tell.tell("waiting", "command killed; waiting to lead again")
+// how says what has become of a command.
+func how(exit guard.Exit) string {
+	switch exit.Killed {
+	case guard.ByDeadline, guard.ByGrace, guard.ByKill, guard.ByLoss:
+		return "killed"
+	default: // at most what it has left behind
+		return fmt.Sprintf("ended with exit code %d", exit.ShellCode())
+	}
+}
+
+// again readies the run for another term after one that others have ended.
+func (r *runner) again(t tenure.Term, command string) error {
+	r.tell.tell("waiting", "command %s; waiting to lead again", command)
 	return r.prepare(context.WithoutCancel(t.Context()))
 }
 

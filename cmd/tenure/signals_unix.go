@@ -23,6 +23,7 @@ type signals struct {
 	cmd     *guard.Guard // nil while nothing runs
 	held    bool         // CMD is being started: what is for it waits in kept
 	kept    []syscall.Signal
+	asked   bool           // CMD has been asked to end
 	stopped syscall.Signal // that ends the run; 0: none has
 	cancel  context.CancelFunc
 }
@@ -65,6 +66,13 @@ func (s *signals) code() int {
 	return 128 + int(s.stopped)
 }
 
+// ending reports whether a signal has ended the run.
+func (s *signals) ending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopped != 0
+}
+
 // hold keeps what is for CMD until forwardTo says who that is.
 func (s *signals) hold() {
 	s.mu.Lock()
@@ -77,7 +85,7 @@ func (s *signals) forwardTo(g *guard.Guard) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kept := s.kept
-	s.cmd, s.held, s.kept = g, false, nil
+	s.cmd, s.held, s.asked, s.kept = g, false, false, nil
 	for _, sig := range kept {
 		s.takeLocked(sig)
 	}
@@ -112,7 +120,10 @@ func (s *signals) takeLocked(sig syscall.Signal) {
 		os.Exit(128 + int(sig)) // what has not been handed over ends with its lease
 	case s.stopped == 0 && (ends || waiting):
 		s.stopped = sig
-		s.cancel() // the term ends, and end passes the signal on
+		s.cancel() // the term ends, and end passes the signal on ...
+		if s.asked {
+			_ = s.cmd.Signal(sig) // ... unless it has ended before
+		}
 	case s.held:
 		s.kept = append(s.kept, sig)
 	case s.cmd != nil:
@@ -120,11 +131,12 @@ func (s *signals) takeLocked(sig syscall.Signal) {
 	}
 }
 
-// end stops CMD with the signal that has ended the run, and kills it when its
-// grace is over.
+// end stops CMD with the signal that has ended the run, or TERM if it goes on without
+// CMD, and kills it when its grace is over.
 func (s *signals) end(g *guard.Guard) {
 	s.mu.Lock()
 	sig := s.stopped
+	s.asked = true
 	s.mu.Unlock()
 	if sig == 0 || sig == syscall.SIGTERM {
 		g.Stop(stopGrace)

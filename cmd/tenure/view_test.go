@@ -48,7 +48,7 @@ func TestLeader(t *testing.T) {
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.do("status").expect(0).says("ELECTION  LEADER  TOKEN  ENDPOINT  WAITING\n")
+	w.do("status").expect(0).says("ELECTION  LEADER  TOKEN  ENDPOINT  WAITING  NOTE\n")
 	w.do("status", "--json").expect(0).says("")
 	w.do("status", "n").expect(0).says("MEMBER  STATE  PRIORITY  TOKEN  ENDPOINT\n")
 	w.do("status", "n", "--json").expect(0).says(`{"election":"n","leader":null,"candidates":[]}` + "\n")
@@ -70,8 +70,8 @@ func TestStatus(t *testing.T) {
 	}
 	other := decode[statusJSON](t, all[1]).Leader.Token
 	w.do("status").expect(0).says(table(
-		"ELECTION|LEADER|TOKEN|ENDPOINT|WAITING",
-		fmt.Sprintf("n|a|%d|10.0.0.1:80|2", token), fmt.Sprintf("other|d|%d|-|0", other)))
+		"ELECTION|LEADER|TOKEN|ENDPOINT|WAITING|NOTE",
+		fmt.Sprintf("n|a|%d|10.0.0.1:80|2|-", token), fmt.Sprintf("other|d|%d|-|0|-", other)))
 }
 
 // table aligns rows of cells as the command does.

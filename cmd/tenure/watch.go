@@ -21,6 +21,7 @@ until it is interrupted:
 
     elected MEMBER token N [ENDPOINT]
     vacant
+    vacant: MEMBER, token N, was deposed by WHO: WHY
     gap                   changes may have been missed, for the store's history was lost`,
 		Args: oneElection,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,6 +54,9 @@ func (c *common) printEvent(cmd *cobra.Command, election string, ev tenure.Event
 		return printJSON(out, newEventJSON(election, ev))
 	}
 	line := ev.Kind.String()
+	if ev.Vacancy != nil {
+		line += ": " + deposed(*ev.Vacancy)
+	}
 	if ev.Kind == tenure.Elected {
 		line += fmt.Sprintf(" %s token %d", plain(ev.Leader.Member), ev.Leader.Token)
 		if ev.Leader.Endpoint != "" {
