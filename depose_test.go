@@ -83,6 +83,9 @@ func TestADeposedLeaderClearsItsSeatOnceItsFunctionHasReturned(t *testing.T) {
 		}
 		status, err := w.view("x").Status(t.Context())
 		w.must(err)
+		if c := status.Candidates; len(c) != 2 || c[1].State != "deposed" {
+			t.Errorf("candidates %+v", c)
+		}
 		if v := status.Vacancy; v == nil || v.Victim.Member != "a" || v.Victim.Token != term.Token() || v.Reason != because || status.Leader != nil {
 			t.Errorf("status %+v, vacancy %+v", status, v)
 		}

@@ -68,6 +68,43 @@ func TestADrainBindsWhoHasNotHeardOfIt(t *testing.T) {
 	})
 }
 
+// The successor's candidate key still says that it waits.
+func TestAHandOverPassesOverWhoIsDrainedAndHasNotHeardOfIt(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b, c := w.join("a"), w.join("b"), w.join("c")
+		l := a.campaign("x")
+		first := b.queue("x", 0)
+		second := c.queue("x", 0)
+		w.pass(time.Second) // the leader watches its line
+		b.st.Inject(faultstore.Fault{Kind: faultstore.Partition, Ops: faultstore.OpAll &^ faultstore.OpRenew})
+		w.must(tenure.Drain(t.Context(), w.st, "b", because))
+		before := a.st.Calls()
+		w.must(l.Resign(t.Context()))
+		second.leads()
+		first.waits()
+		if n := a.st.Calls().Commit - before.Commit; n > 2 { // the first is refused
+			t.Errorf("%d commits", n)
+		}
+	})
+}
+
+// What ended by itself is not called again because others wanted its end as well.
+func TestAFunctionThatHasFinishedIsNotCalledAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		finish := make(chan struct{})
+		d := w.join("a").lead("x", tenure.LeadOptions{BeforeRelease: func(context.Context, tenure.Term) error {
+			w.must(tenure.Drain(t.Context(), w.st, "a", because)) // while its seat is about to be passed on
+			return nil
+		}}, func(context.Context, tenure.Term) error {
+			<-finish
+			return nil
+		})
+		d.term()
+		close(finish)
+		d.returns(nil)
+	})
+}
+
 func TestNobodyIsElectedWhileAnElectionIsPaused(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		v := w.view("x")
@@ -75,6 +112,12 @@ func TestNobodyIsElectedWhileAnElectionIsPaused(t *testing.T) {
 		b := w.join("b")
 		q := b.queue("x", 0)
 		w.must(v.Pause(t.Context(), because))
+		if err := l.TransferTo(t.Context(), "b"); !errors.Is(err, tenure.ErrPaused) {
+			t.Errorf("TransferTo: %v", err)
+		}
+		if _, err := v.Transfer(t.Context(), 0, "b", because); !errors.Is(err, tenure.ErrPaused) {
+			t.Errorf("Transfer: %v", err)
+		}
 		w.pass(5 * ttl)
 		if !l.Held() {
 			t.Fatalf("the leader has lost its seat: %v", l.Cause())
@@ -116,11 +159,14 @@ func TestAHigherPriorityPreemptsATermThatHasLasted(t *testing.T) {
 				term := d.term()
 				equals := b.lead("x", tenure.LeadOptions{}, nil)
 				w.pass(2 * ttl)
-				w.must(b.SetPriority("x", 1))
-				w.pass(ttl - time.Second - time.Millisecond)
+				w.must(b.SetPriority("x", 1)) // too early
+				w.pass(ttl / 2)
+				w.must(b.SetPriority("x", 0)) // no reason
+				w.pass(2 * ttl)
 				if !term.Held() {
-					t.Fatalf("preempted after %v", time.Since(began))
+					t.Fatalf("preempted after %v: %v", time.Since(began), term.Cause())
 				}
+				w.must(b.SetPriority("x", 1))
 				w.pass(round + time.Second)
 				if !errors.Is(term.Cause(), tenure.ErrPreempted) {
 					t.Fatalf("cause %v", term.Cause())

@@ -63,6 +63,8 @@ var (
 	ErrChanged = errors.New("tenure: the leader has changed")
 	// ErrNotCandidate: the member does not wait for the seat, or may not have it.
 	ErrNotCandidate = errors.New("tenure: not a candidate")
+	// ErrPaused: nobody may be elected now; see View.Pause.
+	ErrPaused = errors.New("tenure: the election is paused")
 	// ErrWentElsewhere: the seat was passed on, but not to the member that was named.
 	ErrWentElsewhere = errors.New("tenure: the seat went to another")
 	// ErrCorrupt: a record in the store cannot be read by this program.

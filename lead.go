@@ -70,9 +70,10 @@ func (m *Member) Lead(ctx context.Context, election string, work func(context.Co
 type outcome int
 
 const (
-	returned  outcome = iota
-	givenUp           // it still runs, and its seat is given up as the user chose
-	abandoned         // it still runs, and so its seat is left to end with the lease
+	finished  outcome = iota // by itself
+	stopped                  // after the end of its term
+	givenUp                  // it still runs, and its seat is given up as the user chose
+	abandoned                // it still runs, and so its seat is left to end with the lease
 )
 
 // leadAgain lets a candidacy whose term was ended by others, or that is to stay in
@@ -80,12 +81,14 @@ const (
 // its seat has been passed on.
 func (m *Member) leadAgain(ctx context.Context, c *candidacy, l *Leadership, end outcome, err error, opts LeadOptions) bool {
 	cause := l.Cause()
-	byOthers := errors.Is(cause, ErrLost) || errors.Is(cause, ErrYielded)
+	byOthers := end == stopped && (errors.Is(cause, ErrLost) || errors.Is(cause, ErrYielded))
 	stays := byOthers || opts.Requeue && err == nil || opts.Retry && err != nil
 	m.mu.Lock()
-	again := end == returned && stays && ctx.Err() == nil && !c.dismissed
-	if again && !byOthers && err != nil {
+	again := end <= stopped && stays && ctx.Err() == nil && !c.dismissed
+	if again && err != nil && !byOthers {
 		m.flapped(c.election)
+	}
+	if again && err != nil && !(byOthers && (errors.Is(err, context.Canceled) || errors.Is(err, cause))) {
 		m.failed(l, err, opts.failed)
 	}
 	c.term = nil
@@ -110,18 +113,18 @@ func (m *Member) leadAgain(ctx context.Context, c *candidacy, l *Leadership, end
 func (l *Leadership) attend(ctx context.Context, work func(context.Context, Term) error, opts LeadOptions) (outcome, error) {
 	stop := context.AfterFunc(ctx, func() { l.resign(context.Cause(ctx)) })
 	defer stop()
-	result := make(chan error, 1)
+	result := make(chan ended, 1)
 	go l.work(work, opts, result)
 	select {
-	case err := <-result:
-		return returned, err
+	case r := <-result:
+		return r.outcome, r.err
 	case <-l.ctx.Done():
 	}
 	timer := time.NewTimer(opts.DrainTimeout)
 	defer timer.Stop()
 	select {
-	case err := <-result:
-		return returned, err
+	case r := <-result:
+		return r.outcome, r.err
 	case <-timer.C:
 	}
 	l.s.m.overran(l, opts.DrainTimeout)
@@ -130,19 +133,29 @@ func (l *Leadership) attend(ctx context.Context, work func(context.Context, Term
 		return givenUp, overrun
 	}
 	select {
-	case err := <-result:
-		return returned, err
+	case r := <-result:
+		return r.outcome, r.err
 	case <-l.s.m.abandoned:
 		return abandoned, overrun
 	}
 }
 
+// ended is how work has ended, and with what.
+type ended struct {
+	outcome outcome
+	err     error
+}
+
 // work calls the functions of a term, one after the other.
-func (l *Leadership) work(work func(context.Context, Term) error, opts LeadOptions, result chan<- error) {
+func (l *Leadership) work(work func(context.Context, Term) error, opts LeadOptions, result chan<- ended) {
 	call(l.ctx, l, work, func(err error) {
+		how := finished
+		if l.ctx.Err() != nil {
+			how = stopped
+		}
 		l.resign(ErrResigned)
 		if opts.BeforeRelease == nil {
-			result <- err
+			result <- ended{how, err}
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), opts.DrainTimeout)
@@ -151,7 +164,7 @@ func (l *Leadership) work(work func(context.Context, Term) error, opts LeadOptio
 			if late != nil {
 				err = errors.Join(err, late)
 			}
-			result <- err
+			result <- ended{how, err}
 		})
 	})
 }

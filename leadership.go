@@ -157,7 +157,7 @@ func (l *Leadership) leave(ctx context.Context, cause error, to string) error {
 // at once, and this member stays a candidate. Otherwise it waits for the outcome. A
 // transfer to this member itself does nothing.
 //
-// Errors: ErrNotCandidate, and the term goes on; ErrWentElsewhere; the cause of the
+// Errors: ErrNotCandidate and ErrPaused, and the term goes on; ErrWentElsewhere; the cause of the
 // term's end if it has ended; those of the store and of ctx.
 func (l *Leadership) TransferTo(ctx context.Context, member string) error {
 	if err := l.transferTo(ctx, member); err != nil {
@@ -178,8 +178,8 @@ func (l *Leadership) transferTo(ctx context.Context, member string) error {
 	if err != nil {
 		return err
 	}
-	if look.candidate(member) == nil {
-		return fmt.Errorf("%w: %q", ErrNotCandidate, member)
+	if _, err := look.named(member); err != nil {
+		return err
 	}
 	if err := l.leave(ctx, fmt.Errorf("%w to %s", ErrTransferred, member), member); err != nil || l.c.attended {
 		return err

@@ -371,6 +371,15 @@ func TestReadsOfCorruptRecordsSaySo(t *testing.T) {
 		if len(all) != 2 || all[1].Election != "good" || all[1].Leader == nil {
 			t.Errorf("beside the error: %+v", all)
 		}
+		// A candidate that cannot be read hides nothing else.
+		good := tenure.NewView(w.st, "good")
+		w.commit(store.Put("candidates/good/1", []byte("{}"), 0))
+		if l, ok, err := good.Read(t.Context()); err != nil || !ok || l.Member != "a" {
+			t.Errorf("Read: %+v, %v, %v", l, ok, err)
+		}
+		if s, err := good.Status(t.Context()); !errors.Is(err, tenure.ErrCorrupt) || s.Leader == nil || len(s.Candidates) != 1 {
+			t.Errorf("Status: %+v, %v", s, err)
+		}
 	})
 }
 

@@ -89,7 +89,7 @@ func (v *View) depose(ctx context.Context, token Token, reason Reason) error {
 // does nothing if the member leads already.
 //
 // Errors: ErrNoLeader, ErrChanged as of Depose, ErrNotCandidate when the member is not
-// in line, ErrWentElsewhere when it was gone by the time the leader had drained,
+// in line, ErrPaused, ErrWentElsewhere when it was gone by the time the leader had drained,
 // ErrInvalid, and those of the store and of ctx. When ctx ends while the leader drains,
 // the transfer goes on.
 func (v *View) Transfer(ctx context.Context, token Token, to string, reason Reason) (Leader, error) {
@@ -123,9 +123,9 @@ func (v *View) transfer(ctx context.Context, token Token, to string, reason Reas
 		if leader.Member == to {
 			return leader, nil
 		}
-		candidate := look.candidate(to)
-		if candidate == nil {
-			return leader, fmt.Errorf("%w: %q", ErrNotCandidate, to)
+		candidate, err := look.named(to)
+		if err != nil {
+			return leader, err
 		}
 		token = leader.Token
 		res, err := commit(ctx, v.st, protocol.Transfer(v.election, look.seat, candidate.Key, candidate.Modified, to, order))

@@ -293,7 +293,7 @@ func (s *shellRun) operate(m *shellMember, election string) {
 			err = m.SetPriority(election, len(to.ID())%2)
 		}
 		for _, known := range []error{
-			nil, tenure.ErrNoLeader, tenure.ErrChanged, tenure.ErrNotCandidate, tenure.ErrWentElsewhere, ctx.Err(),
+			nil, tenure.ErrNoLeader, tenure.ErrChanged, tenure.ErrNotCandidate, tenure.ErrPaused, tenure.ErrWentElsewhere, ctx.Err(),
 		} {
 			if errors.Is(err, known) {
 				return

@@ -31,7 +31,8 @@ type Trace struct {
 	// each time that it comes to that.
 	Warning func(TermInfo, time.Duration)
 	// Failed: the function of a term, or its BeforeRelease, has failed, and the
-	// member campaigns again; see LeadOptions.Retry.
+	// member campaigns again, with LeadOptions.Retry or because the term was ended by
+	// others. That it was told to stop is no failure.
 	Failed func(TermInfo, error)
 	// StoodBack: the member stands back from an election for so long, because that
 	// many of its terms have ended of late against its will; see

@@ -135,7 +135,8 @@ func TestTransferHasNoneOfTheGapsOfPD(t *testing.T) {
 			}
 		},
 		"who cannot read the order does not take it for none": func(t *testing.T, s *scene) {
-			heal := s.a.st.Inject(faultstore.Fault{Kind: faultstore.Partition, Ops: faultstore.OpWatch | faultstore.OpList})
+			s.a.st.Inject(faultstore.Fault{Kind: faultstore.Stall})
+			heal := s.a.st.Inject(faultstore.Fault{Kind: faultstore.Partition, Ops: faultstore.OpList})
 			s.transfer(s.st, 0, "c")
 			s.pass(round)
 			s.first.waits()

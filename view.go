@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -33,8 +34,8 @@ type Candidate struct {
 	Priority int
 	// State is "waiting" for one in line, "aside" for one that stands back and takes
 	// the seat only if it is named, "ineligible" and "draining" for one that takes
-	// none, "leading" or "offered" for the leader, and "withdrawn" for one that has
-	// left.
+	// none, "leading" or "offered" for the leader, "deposed" for one that has not
+	// confirmed its end yet, and "withdrawn" for one that has left.
 	State   string
 	Session string
 	// Since is the revision at which it entered its state. Of two that wait with
@@ -132,10 +133,10 @@ func (v *View) saw(leader *Leader, rev store.Revision) {
 // ErrCorrupt, and those of the store and of ctx.
 func (v *View) Read(ctx context.Context) (Leader, bool, error) {
 	s, err := v.Status(ctx)
-	if err != nil || s.Leader == nil {
+	if s.Leader == nil {
 		return Leader{}, false, err
 	}
-	return *s.Leader, true, nil
+	return *s.Leader, true, nil // whatever candidate cannot be read
 }
 
 // Candidates asks the store who competes: the leader, then those who wait, next
@@ -155,7 +156,8 @@ type Status struct {
 	Revision   store.Revision
 }
 
-// Status asks the store for the leader and the candidates. Errors as of Read.
+// Status asks the store for the leader and the candidates. Beside an ErrCorrupt it
+// returns all that can be read. Other errors as of Read.
 func (v *View) Status(ctx context.Context) (Status, error) {
 	l, err := v.look(ctx)
 	if err != nil {
@@ -184,18 +186,20 @@ func (v *View) look(ctx context.Context) (look, error) {
 	}
 	l := look{status: Status{Election: v.election, Revision: listing.Revision}, listing: listing}
 	l.seat = l.listing.Entry(protocol.SeatKey(v.election))
+	var errs []error
 	for i := range listing.Entries {
-		if err := l.status.add(&listing.Entries[i]); err != nil {
-			return l, err
-		}
+		errs = append(errs, l.status.add(&listing.Entries[i]))
 	}
 	l.status.sort()
 	v.saw(l.status.Leader, listing.Revision)
-	return l, nil
+	return l, errors.Join(errs...)
 }
 
-// candidate returns the key of a member that may be named; nil: it does not wait.
-func (l *look) candidate(member string) *store.Entry {
+// named returns the key of a member that is to have the seat.
+func (l *look) named(member string) (*store.Entry, error) {
+	if l.status.Paused != nil {
+		return nil, ErrPaused
+	}
 	for i := range l.listing.Entries {
 		e := &l.listing.Entries[i]
 		if !strings.HasPrefix(e.Key, protocol.CandidatesPrefix) {
@@ -203,10 +207,10 @@ func (l *look) candidate(member string) *store.Entry {
 		}
 		c, err := protocol.DecodeCandidate(e.Value)
 		if err == nil && c.Member == member && (c.State == protocol.Waiting || c.State == protocol.Aside) {
-			return e
+			return e, nil
 		}
 	}
-	return nil
+	return nil, fmt.Errorf("%w: %q", ErrNotCandidate, member)
 }
 
 // Survey asks the store for all elections that have a leader or a candidate, or are
@@ -276,7 +280,16 @@ func (s *Status) add(e *store.Entry) error {
 	return nil
 }
 
+func (c *Candidate) leads() bool {
+	return c.State == string(protocol.Leading) || c.State == string(protocol.Offered)
+}
+
 func (s *Status) sort() {
+	for i := range s.Candidates { // the key of one that was deposed says that it leads until it knows
+		if c := &s.Candidates[i]; s.Vacancy != nil && c.Session == s.Vacancy.Victim.Session && c.leads() {
+			c.State = "deposed"
+		}
+	}
 	rank := func(c Candidate) int {
 		switch {
 		case s.Leader != nil && c.Session == s.Leader.Session:

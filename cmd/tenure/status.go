@@ -115,16 +115,10 @@ func notes(s tenure.Status) []string {
 	return all
 }
 
-// stateOf is a candidate's state. The seat says more than the candidate's key: that
-// tells apart how a leader came by it, and tells of one that was deposed that it leads
-// until it has cleared the seat.
+// stateOf is a candidate's state. How a leader came by its seat does not matter here.
 func stateOf(s tenure.Status, c tenure.Candidate) string {
-	switch {
-	case s.Leader != nil && c.Session == s.Leader.Session:
+	if s.Leader != nil && c.Session == s.Leader.Session {
 		return "leading"
-	case s.Vacancy != nil && c.Session == s.Vacancy.Victim.Session:
-		return "deposed"
-	default:
-		return c.State
 	}
+	return c.State
 }
