@@ -88,23 +88,6 @@ func TestAHandOverPassesOverWhoIsDrainedAndHasNotHeardOfIt(t *testing.T) {
 	})
 }
 
-// What ended by itself is not called again because others wanted its end as well.
-func TestAFunctionThatHasFinishedIsNotCalledAgain(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		finish := make(chan struct{})
-		d := w.join("a").lead("x", tenure.LeadOptions{BeforeRelease: func(context.Context, tenure.Term) error {
-			w.must(tenure.Drain(t.Context(), w.st, "a", because)) // while its seat is about to be passed on
-			return nil
-		}}, func(context.Context, tenure.Term) error {
-			<-finish
-			return nil
-		})
-		d.term()
-		close(finish)
-		d.returns(nil)
-	})
-}
-
 func TestNobodyIsElectedWhileAnElectionIsPaused(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		v := w.view("x")

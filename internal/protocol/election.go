@@ -498,7 +498,7 @@ func (s *Session) look(now Instant, e *election) {
 	s.do(Look{
 		ID: e.req, Election: e.name, Timeout: s.timeout(now),
 		Query: store.Query{
-			Keys:     []string{SeatKey(e.name), PauseKey(e.name), DrainKey(s.cfg.Member)},
+			Keys:     []string{SeatKey(e.name), PauseKey(e.name)},
 			Prefixes: []string{CandidatesOf(e.name), DrainPrefix},
 		},
 	})

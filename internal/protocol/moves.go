@@ -7,8 +7,9 @@ import (
 )
 
 // The transactions of the protocol: what each move requires and what it writes. With
-// a term goes what was announced under it, and what was ordered of it. Whatever seats somebody requires that the election is not paused, and that the
-// member is not drained.
+// a term goes what was announced under it, and what was ordered of it. Whatever seats
+// somebody requires that the election is not paused, and that the member is not
+// drained.
 
 // candidateAsKnown is the guard of P3.
 func (s *Session) candidateAsKnown(e *election) store.Cond {
