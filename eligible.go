@@ -104,7 +104,9 @@ func (m *Member) SetPriority(election string, priority int) error {
 // of an older session still runs, it is told when that has drained. Member.mu is held.
 func (m *Member) tell(c *candidacy) {
 	if c.term == nil || c.term.s == m.session {
-		m.post(m.wish(c))
+		ev := m.wish(c)
+		ev.Amend = true
+		m.post(ev)
 	}
 }
 

@@ -174,6 +174,28 @@ func TestAHigherPriorityPreemptsATermThatHasLasted(t *testing.T) {
 	})
 }
 
+// Resign has ended the wish to lead, and what is changed of that wish later does not
+// bring it back.
+func TestAPriorityThatChangesWhileATermIsResignedRevivesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.join("a")
+		l := a.campaign("x")
+		a.st.Inject(faultstore.Fault{Kind: faultstore.Delay, Ops: faultstore.OpCommit, Delay: time.Second})
+		resigned := make(chan error, 1)
+		go func() { resigned <- l.Resign(t.Context()) }()
+		synctest.Wait()
+		w.must(a.SetPriority("x", 7))
+		w.pass(ttl)
+		select {
+		case err := <-resigned:
+			w.must(err)
+		default:
+			t.Fatal("Resign has not returned")
+		}
+		w.mustBeClean()
+	})
+}
+
 // fitness is a health check that a test sets.
 type fitness struct {
 	mu  sync.Mutex

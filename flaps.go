@@ -46,7 +46,7 @@ func (m *Member) ResetFlaps(election string) {
 	delete(m.flaps, election)
 	if c := m.candidates[election]; c != nil && c.waiting() {
 		ev := m.wish(c)
-		ev.Aside = -1
+		ev.Aside, ev.Amend = -1, true
 		m.post(ev)
 	}
 }

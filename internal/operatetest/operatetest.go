@@ -33,7 +33,7 @@ func Run(ctx context.Context, open func() store.Store, ttl time.Duration) error 
 	cancel()
 	for range s.nodes {
 		if led := <-s.done; led != nil && !errors.Is(led, context.Canceled) {
-			err = errors.Join(err, fmt.Errorf("Lead: %w", led))
+			err = errors.Join(err, fmt.Errorf("a member that leads: %w", led))
 		}
 	}
 	return errors.Join(err, s.arena.Close())

@@ -124,8 +124,14 @@ func (e *election) askedIn(round uint64) bool { return e.askedFrom != 0 && round
 // The user's wishes.
 
 func (s *Session) campaign(now Instant, ev Campaign) {
+	if ev.Amend {
+		if e := s.elections[ev.Election]; e == nil || e.phase == outside && !e.wanted {
+			return
+		}
+	}
 	e := s.election(ev.Election)
-	e.wanted, e.priority, e.yields, e.barred = true, ev.Priority, ev.Yield, ev.Barred
+	e.wanted = e.wanted || !ev.Amend
+	e.priority, e.yields, e.barred = ev.Priority, ev.Yield, ev.Barred
 	if e.aside = max(e.aside, now.Mono+int64(ev.Aside)); ev.Aside < 0 {
 		e.aside = 0
 	}

@@ -15,9 +15,10 @@ type Event interface{ event() }
 
 // The user's wishes.
 type (
-	// Campaign asks to lead an election. Said again, it changes what it says.
+	// Campaign asks to lead an election, or changes what was asked.
 	Campaign struct {
 		Election string
+		Amend    bool // only if that is still wanted, or a term of it lasts
 		Priority int
 		// Yield, if not zero, is how long a term lasts at least before it is handed
 		// to a candidate of a higher priority.

@@ -507,11 +507,15 @@ var errResigned = errors.New("resigned")
 func (m *member) campaign(i int) {
 	m.wants[i] = true
 	m.w.tale.wants(m, i)
+	m.step(m.wish(i))
+}
+
+func (m *member) wish(i int) protocol.Campaign {
 	ev := protocol.Campaign{Election: m.w.elections[i], Priority: m.priority[i], Yield: m.yields[i]}
 	if m.barred[i] {
 		ev.Barred = protocol.ErrIneligible
 	}
-	m.step(ev)
+	return ev
 }
 
 // leave withdraws or, in office, resigns.
@@ -557,7 +561,9 @@ func (m *member) bar(i int) {
 	}
 	m.w.tale.logf("%s must not lead %s: %v", m.name, m.w.elections[i], m.barred[i])
 	if t := &m.terms[i]; m.wants[i] && (t.token == 0 || t.lease == m.lease) {
-		m.campaign(i) // else when the function of the older term has returned
+		ev := m.wish(i)
+		ev.Amend = true
+		m.step(ev) // else when the function of the older term has returned
 	}
 }
 
