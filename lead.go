@@ -88,7 +88,8 @@ func (m *Member) leadAgain(ctx context.Context, c *candidacy, l *Leadership, end
 	if again && err != nil && !byOthers {
 		m.flapped(c.election)
 	}
-	if again && err != nil && !(byOthers && (errors.Is(err, context.Canceled) || errors.Is(err, cause))) {
+	toldToStop := byOthers && (errors.Is(err, context.Canceled) || errors.Is(err, cause))
+	if again && err != nil && !toldToStop {
 		m.failed(l, err, opts.failed)
 	}
 	c.term = nil
