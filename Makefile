@@ -63,6 +63,11 @@ measure: ## times and idle cost of the command, in real processes; for a quiet m
 compare: etcd ## beside the packages of others over a real etcd; for a quiet machine
 	cd test/bench && GOWORK=off $(GO) run . -draw ../../docs/pictures
 
+.PHONY: interop
+interop: tools ## with what others have: managers of controller-runtime, and what docs/coming-from.md says of others
+	cd test/interop && export GOWORK=off && $(GO) mod tidy -diff && $(GO) vet ./... && \
+	../../$(staticcheck) ./... && ../../$(golangcilint) run ./... && $(GO) test -count=1 -timeout 4m ./...
+
 .PHONY: build
 build: ## build the command, as ./tenure
 	$(GO) build -o tenure ./cmd/tenure

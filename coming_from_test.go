@@ -25,8 +25,8 @@ import (
 	"github.com/tenure-go/tenure/store/memstore"
 )
 
-// The Examples of docs/coming-from.md that are not in example_test.go, and what
-// holds that page to them.
+// The Examples of docs/coming-from.md for those who come from etcd, where they are
+// not in example_test.go, and what holds that page to all of them.
 
 // revokeSession ends a member's session, as "etcdctl lease revoke" would.
 func revokeSession(ctx context.Context, st store.Store, member string) {
@@ -550,9 +550,25 @@ func Example_readModifyWrite() {
 	// Output: xxx
 }
 
-// concurrencyVersion is the version of go.etcd.io/etcd/client/v3 whose package
-// concurrency exports what concurrencyNames lists. The root module requires
-// nothing, so no compiler can compare the two.
+// origin is a package that the page has tables of: of these names, as of this
+// version. The root module requires nothing, so no compiler can compare the two;
+// test/interop does for those of Kubernetes and Consul.
+type origin struct {
+	head    string // of the first column
+	version string
+	names   []string
+}
+
+var origins = []origin{
+	{"concurrency", concurrencyVersion, concurrencyNames},
+	{"leaderelection", clientGoVersion, leaderElectionNames},
+	{"resourcelock", clientGoVersion, resourceLockNames},
+	{"controller-runtime", controllerRuntimeVersion, controllerRuntimeNames},
+	{"consul lock", consulVersion, consulLockNames},
+	{"consul/api", consulAPIVersion, consulAPINames},
+}
+
+// concurrencyVersion is that of go.etcd.io/etcd/client/v3.
 const concurrencyVersion = "v3.7.3"
 
 var concurrencyNames = []string{
@@ -577,7 +593,7 @@ func TestComingFromTablesNameExamplesThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, wrong := range wrongInComingFrom(string(page), examplesThatRun(t)) {
+	for _, wrong := range wrongInComingFrom(string(page), shown(t)) {
 		t.Error(wrong)
 	}
 }
@@ -589,12 +605,14 @@ func TestComingFromRefusesAPageThatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	examples := examplesThatRun(t)
+	examples := shown(t)
 	for what, c := range map[string]struct{ old, to, says string }{
 		"an Example that does not exist": {"`Example_tryLock`", "`Example_tryLocks`", "no Example_tryLocks"},
 		"an Example in the prose":        {"\n## ", "\nSee `Example_nothing`.\n\n## ", "no Example_nothing"},
+		"a Test that does not exist":     {"`TestManagerStartsOnce`", "`TestManagerStartsTwice`", "no TestManagerStartsTwice"},
 		"a name that is missing":         {"| `Session.Orphan` |", "| `Session` |", "no row of a table for Session.Orphan"},
 		"a name that is not exported":    {"| `Session.Orphan` |", "| `Session.Orphans` |", "does not export Session.Orphans"},
+		"a name of another package":      {"| `LeaderElector` |", "| `Session` |", "leaderelection v0.37.2 does not export Session"},
 		"a row without an Example":       {"| `Example_campaignTwice` |", "| |", "neither an Example nor"},
 		"a row with a cell too many":     {"| `Example_campaignTwice` |", "| | `Example_campaignTwice` |", "cells"},
 		"another version":                {concurrencyVersion, "v3.6.0", "version"},
@@ -615,66 +633,89 @@ func TestComingFromRefusesAPageThatIsWrong(t *testing.T) {
 
 var (
 	codeSpan    = regexp.MustCompile("`([^`]+)`")
-	exampleName = regexp.MustCompile(`\bExample\w+`)
+	exampleName = regexp.MustCompile(`\b(Example|Test)[A-Z_]\w+`)
 )
 
 // wrongInComingFrom says what is wrong with the page. Each row of a table headed
-// "concurrency" has four cells: names, what does it in Tenure, the difference, and
-// an Example. The second begins with "none" where nothing does it; only then may
-// there be no Example.
+// by an origin has four cells: names, what does it in Tenure, the difference, and
+// an Example or a Test. The second begins with "none" where nothing does it; only
+// then may there be no Example.
 func wrongInComingFrom(page string, examples map[string]bool) (wrong []string) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	if !strings.Contains(page, concurrencyVersion) {
-		complain("the page does not name the version %s", concurrencyVersion)
+	rows := map[string]map[string]bool{} // by origin
+	for _, o := range origins {
+		if !strings.Contains(page, o.version) {
+			complain("the page does not name the version %s of %s", o.version, o.head)
+		}
+		rows[o.head] = map[string]bool{}
 	}
-	rows := map[string]bool{}
-	within := false // a table of this package's names
+	var within map[string]bool // the rows of this table; nil: of none
 	for line := range strings.Lines(page) {
 		for _, name := range exampleName.FindAllString(line, -1) {
 			if !examples[name] {
-				complain("there is no %s with an output in the root package", name)
+				complain("there is no %s: no Example with an output in the root package, no Test where the page says", name)
 			}
 		}
 		row := strings.TrimSpace(line)
-		switch {
-		case strings.HasPrefix(row, "| concurrency |"):
-			within = true
-			continue
-		case !strings.HasPrefix(row, "|"):
-			within = false
-			continue
-		case !within || strings.HasPrefix(row, "|---"):
+		if !strings.HasPrefix(row, "|") {
+			within = nil
 			continue
 		}
 		cells := strings.Split(strings.Trim(row, "|"), "|")
+		if names, begins := rows[strings.TrimSpace(cells[0])]; begins {
+			within = names
+			continue
+		}
+		if within == nil || strings.HasPrefix(row, "|---") {
+			continue
+		}
 		if len(cells) != 4 {
 			complain("%d cells, want 4: %s", len(cells), row)
 			continue
 		}
 		for _, m := range codeSpan.FindAllStringSubmatch(cells[0], -1) {
-			rows[m[1]] = true
+			within[m[1]] = true
 		}
 		if !strings.HasPrefix(strings.TrimSpace(cells[1]), "none") && !exampleName.MatchString(cells[3]) {
 			complain("neither an Example nor \"none\": %s", row)
 		}
 	}
-	for _, name := range concurrencyNames {
-		if !rows[name] {
-			complain("there is no row of a table for %s", name)
+	for _, o := range origins {
+		names := rows[o.head]
+		for _, name := range o.names {
+			if !names[name] {
+				complain("there is no row of a table for %s of %s", name, o.head)
+			}
+			delete(names, name)
 		}
-		delete(rows, name)
-	}
-	for _, name := range slices.Sorted(maps.Keys(rows)) {
-		complain("concurrency %s does not export %s", concurrencyVersion, name)
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			complain("%s %s does not export %s", o.head, o.version, name)
+		}
 	}
 	return wrong
 }
 
-// examplesThatRun returns the Examples of the root package that have an output
-// to be compared: those without one are compiled only.
-func examplesThatRun(t *testing.T) map[string]bool {
+// shown returns the names by which the page can show something: of Examples of the
+// root package, and of Tests elsewhere.
+func shown(t *testing.T) map[string]bool {
 	t.Helper()
-	paths, err := filepath.Glob("*_test.go")
+	found := examplesThatRun(t)
+	for _, dir := range []string{"cmd/tenure", "test/interop"} {
+		for _, f := range parsed(t, dir) {
+			for _, d := range f.Decls {
+				if fn, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(fn.Name.Name, "Test") {
+					found[fn.Name.Name] = true
+				}
+			}
+		}
+	}
+	return found
+}
+
+// parsed returns the files of tests in a directory.
+func parsed(t *testing.T, dir string) []*ast.File {
+	t.Helper()
+	paths, err := filepath.Glob(dir + "/*_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -687,8 +728,15 @@ func examplesThatRun(t *testing.T) map[string]bool {
 		}
 		files = append(files, f)
 	}
+	return files
+}
+
+// examplesThatRun returns the Examples of the root package that have an output
+// to be compared: those without one are compiled only.
+func examplesThatRun(t *testing.T) map[string]bool {
+	t.Helper()
 	found := map[string]bool{}
-	for _, e := range doc.Examples(files...) {
+	for _, e := range doc.Examples(parsed(t, ".")...) {
 		if e.Output != "" || e.EmptyOutput {
 			found["Example"+e.Name] = true
 		}
