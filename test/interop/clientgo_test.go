@@ -267,7 +267,10 @@ func TestClientGoCutsTheLeaseDurationToSeconds(t *testing.T) {
 		work := <-a.started
 		b := elect(t, ctx, &o, "b", short)
 		elapse(time.Minute)
-		if got := o.record.LeaseDurationSeconds; got != 1 {
+		o.mu.Lock()
+		got := o.record.LeaseDurationSeconds
+		o.mu.Unlock()
+		if got != 1 {
 			t.Errorf("the record says %d s", got)
 		}
 		a.lock.set(0, true)

@@ -21,11 +21,15 @@ type agent struct {
 	holder string
 	cut    atomic.Bool
 	fails  atomic.Bool
+	over   chan struct{} // the test is: nothing hangs any more
 }
 
 func (a *agent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.cut.Load() || r.URL.Query().Get("index") != "" {
-		<-r.Context().Done()
+		select {
+		case <-r.Context().Done():
+		case <-a.over:
+		}
 		return
 	}
 	if a.fails.Load() {
@@ -55,9 +59,10 @@ const ttl = 200 * time.Millisecond
 
 func locked(t *testing.T, a *agent) (l *api.Lock, lost <-chan struct{}) {
 	t.Helper()
+	a.over = make(chan struct{})
 	server := httptest.NewServer(a)
 	t.Cleanup(func() {
-		server.CloseClientConnections()
+		close(a.over) // before Close, which waits for requests
 		server.Close()
 	})
 	client, err := api.NewClient(&api.Config{Address: server.URL})

@@ -93,16 +93,25 @@ func TestPageHasTheVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Path}} {{.Version}}", "all").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := list(t, "-m", "-f", "{{.Path}} {{.Version}}", "all")
 	for _, module := range []string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime", "github.com/hashicorp/consul/api"} {
-		version := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(module) + ` (.+)$`).FindSubmatch(out)
-		if version == nil || !strings.Contains(string(page), string(version[1])) {
+		version := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(module) + ` (.+)$`).FindStringSubmatch(out)
+		if version == nil || !strings.Contains(string(page), version[1]) {
 			t.Errorf("the page does not name the version of %s: %q", module, version)
 		}
 	}
+}
+
+// list is "go list" in this module, whatever the workspace is.
+func list(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 var codeSpan = regexp.MustCompile("`([^`]+)`")
@@ -132,11 +141,7 @@ func rowsOf(page, head string) map[string]bool {
 // same package is named there.
 func namesOf(t *testing.T, pkg string, only []string) map[string]bool {
 	t.Helper()
-	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", pkg).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	paths, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "*.go"))
+	paths, err := filepath.Glob(filepath.Join(list(t, "-f", "{{.Dir}}", pkg), "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
