@@ -72,6 +72,9 @@ func (m *Member) enter(ctx context.Context, c *candidacy) (*candidacy, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if p := c.opts.Policy; p != nil && mayCampaign(p, m.identity()) != Yes {
+		c.ineligible = ErrIneligible
+	}
 	c.priority, c.preemptAfter = c.opts.Priority, c.opts.PreemptAfter
 	c.ctx, c.won, c.done = ctx, make(chan *Leadership, 1), make(chan struct{})
 	m.mu.Lock()

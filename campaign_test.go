@@ -151,6 +151,30 @@ func TestOneCommitTakesOverFromACrash(t *testing.T) {
 	})
 }
 
+// What has gone by the time a watch begins is no event of it.
+func TestASeatThatGoesBeforeItsWatchBeginsIsSeenWhenItDoes(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		const late = 100 * time.Millisecond
+		l := w.join("a").campaign("x")
+		b := w.join("b")
+		b.st.Inject(faultstore.Fault{
+			Kind: faultstore.Delay, Ops: faultstore.OpList, Delay: late,
+			Match: func(c faultstore.Call) bool { return slices.Contains(c.Query.Prefixes, "leaders/") },
+		})
+		began := time.Now()
+		q := b.queue("x", 0)
+		w.commit(store.Delete("leaders/x"))
+		synctest.Wait()
+		q.waits()
+		w.pass(late)
+		q.leads()
+		w.about("elected", q.won.Sub(began), late, late)
+		if l.Held() {
+			t.Error("two lead")
+		}
+	})
+}
+
 // Of many candidates the first few watch the seats. Who comes to be among them
 // begins to, and when all of them are gone the next learns of it in a round.
 func TestOnlyTheFirstInLineWatchTheSeats(t *testing.T) {

@@ -42,9 +42,10 @@ type Identity struct {
 // each candidacy, one at a time, and must not block: they say what is known. It is
 // asked when Changed says so, when the leader changes, and every third of the TTL.
 //
-// A verdict of Unknown changes nothing for one TTL. After that a member that cannot
-// tell whether it should campaign does not: a term ends with ErrIneligible. No leader
-// is ever deposed because nobody can tell.
+// A verdict of Unknown changes nothing for one TTL; who has only begun to campaign waits
+// until it is known. After the TTL a member that cannot tell whether it should campaign
+// does not: a term ends with ErrIneligible. No leader is ever deposed because nobody can
+// tell.
 type Policy interface {
 	// ShouldCampaign says whether this member may lead. No: it takes no seat, and a
 	// term that it has ends with ErrIneligible; the seat is handed over when its
@@ -169,7 +170,7 @@ func (m *Member) followPolicy(ctx context.Context, c *candidacy, policy Policy) 
 	round := roundOf(m.opts.TTL)
 	ticker := time.NewTicker(round)
 	defer ticker.Stop()
-	p := policing{m: m, c: c, policy: policy, self: Identity{m.opts.ID, m.opts.Endpoint}}
+	p := policing{m: m, c: c, policy: policy, self: m.identity()}
 	changed := policy.Changed()
 	for {
 		p.ask(ctx)
@@ -220,10 +221,7 @@ type policing struct {
 }
 
 func (p *policing) ask(ctx context.Context) {
-	should := p.policy.ShouldCampaign(p.self)
-	if p.policy.IsValidLeader(p.self) == No {
-		should = No // whoever would be deposed at once does not try
-	}
+	should := mayCampaign(p.policy, p.self)
 	p.m.bar(p.c, &p.c.ineligible, p.verdict(should))
 	valid := Yes
 	if p.leader.Token != 0 && p.leader.Member != p.self.Member {
@@ -242,6 +240,17 @@ func (p *policing) ask(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		p.m.trouble(p.c.election, "depose", err)
 	}
+}
+
+func (m *Member) identity() Identity { return Identity{m.opts.ID, m.opts.Endpoint} }
+
+// mayCampaign asks a policy about its own member. Whoever would be deposed at once
+// does not try.
+func mayCampaign(p Policy, self Identity) Verdict {
+	if v := p.ShouldCampaign(self); v == No || p.IsValidLeader(self) != No {
+		return v
+	}
+	return No
 }
 
 // verdict is why we must not lead.

@@ -360,6 +360,25 @@ func TestAPolicySaysWhoCampaigns(t *testing.T) {
 	})
 }
 
+func TestWhoMustNotCampaignHasNoTermAtAll(t *testing.T) {
+	for _, verdict := range []tenure.Verdict{tenure.No, tenure.Unknown} {
+		t.Run(verdict.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				policy := newVerdicts()
+				policy.self = verdict
+				a := w.join("a")
+				d := a.lead("x", tenure.LeadOptions{Policy: policy}, nil)
+				w.pass(2 * ttl)
+				if n := a.told.count("elected x"); n != 0 {
+					t.Errorf("elected %d times", n)
+				}
+				policy.set(tenure.Yes)
+				d.term()
+			})
+		})
+	}
+}
+
 func TestALeaderThatIsNotValidIsDeposedByThoseWhoMayCampaign(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		policy, none := newVerdicts(), newVerdicts()

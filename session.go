@@ -128,12 +128,25 @@ func (s *session) watchSeats(on bool) {
 
 func (s *session) watch(ctx context.Context, prefix string) {
 	s.wg.Go(func() {
+		whole := prefix == protocol.LeadersPrefix // the first batch is, of what it follows
 		s.follow(ctx, prefix, func(b store.Batch) {
 			for _, ev := range b.Events {
 				s.inbox.put(protocol.Watched{Event: ev})
 			}
+			if whole {
+				s.inbox.put(protocol.Seats{Listing: listing(b)})
+				whole = false
+			}
 		})
 	})
+}
+
+func listing(b store.Batch) store.Listing {
+	l := store.Listing{Revision: b.Revision}
+	for _, ev := range b.Events {
+		l.Entries = append(l.Entries, ev.Entry)
+	}
+	return l
 }
 
 func (s *session) watchLine(a protocol.WatchLine) {

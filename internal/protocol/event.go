@@ -87,6 +87,9 @@ type (
 	// Watched is one event of one of the session's two watches: of what operators
 	// want (ControlPrefix), and of its own terms (TermsOf) at first; see WatchSeats.
 	Watched struct{ Event store.Event }
+	// Seats is what the watch of all seats begins with: a seat that is not among
+	// them is free.
+	Seats struct{ Listing store.Listing }
 	// Lined is what the watch of an election's candidates tells; see WatchLine.
 	Lined struct {
 		Election string
@@ -121,6 +124,7 @@ func (Listed) event()    {}
 func (Committed) event() {}
 func (Looked) event()    {}
 func (Watched) event()   {}
+func (Seats) event()     {}
 func (Lined) event()     {}
 func (Proof) event()     {}
 func (Lapsed) event()    {}

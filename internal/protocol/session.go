@@ -148,6 +148,8 @@ func (s *Session) take(now Instant, ev Event) {
 		s.with(ev.Election, func(e *election) { s.looked(now, e, ev) })
 	case Watched:
 		s.watched(now, ev.Event)
+	case Seats:
+		s.seatsSeen(now, &ev.Listing)
 	case Lined:
 		s.with(ev.Election, func(e *election) { s.lined(now, e, ev) })
 	case Proof:
@@ -471,6 +473,14 @@ func (s *Session) watched(now Instant, ev store.Event) {
 		}
 	case e.phase == leading && rev > e.token:
 		s.end(e, ErrDispossessed, false)
+	}
+}
+
+// seatsSeen takes the state of all seats. Without it a seat that went after we looked,
+// and before the watch began, would be missed until the next round.
+func (s *Session) seatsSeen(now Instant, l *store.Listing) {
+	for _, e := range slices.Backward(s.order) { // to see one may remove it
+		s.seatSeen(now, e, l.Entry(SeatKey(e.name)), l.Revision)
 	}
 }
 

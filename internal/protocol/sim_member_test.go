@@ -81,6 +81,7 @@ type watch struct {
 	known   map[string]store.Revision
 	stalled bool
 	broken  bool // it lists before it goes on
+	fresh   bool // and has not done so yet
 }
 
 // term is what the user has of one: from its begin until its function returned.
@@ -386,6 +387,11 @@ func (m *member) deliver(wt *watch) bool {
 	if wt.broken {
 		wt.list(&m.w.kv)
 	}
+	if wt.fresh && wt.prefix == protocol.LeadersPrefix {
+		wt.fresh = false
+		m.step(protocol.Seats{Listing: m.w.kv.list(store.Prefix(wt.prefix))})
+		return true
+	}
 	if len(wt.queue) == 0 {
 		return false
 	}
@@ -446,7 +452,7 @@ func (wt *watch) saw(ev store.Event) {
 
 // newWatch returns a watch that lists before it goes on.
 func newWatch(prefix string) watch {
-	return watch{prefix: prefix, known: map[string]store.Revision{}, broken: true}
+	return watch{prefix: prefix, known: map[string]store.Revision{}, broken: true, fresh: true}
 }
 
 // list makes the difference to what was known the queue, as store.Follow does
