@@ -114,7 +114,7 @@ func (m *Member) leadAgain(ctx context.Context, c *candidacy, l *Leadership, end
 func (l *Leadership) attend(ctx context.Context, work func(context.Context, Term) error, opts LeadOptions) (outcome, error) {
 	stop := context.AfterFunc(ctx, func() { l.resign(context.Cause(ctx)) })
 	defer stop()
-	result := make(chan ended, 1)
+	result := make(chan ending, 1)
 	go l.work(work, opts, result)
 	select {
 	case r := <-result:
@@ -141,14 +141,14 @@ func (l *Leadership) attend(ctx context.Context, work func(context.Context, Term
 	}
 }
 
-// ended is how work has ended, and with what.
-type ended struct {
+// ending is how work has ended, and with what.
+type ending struct {
 	outcome outcome
 	err     error
 }
 
 // work calls the functions of a term, one after the other.
-func (l *Leadership) work(work func(context.Context, Term) error, opts LeadOptions, result chan<- ended) {
+func (l *Leadership) work(work func(context.Context, Term) error, opts LeadOptions, result chan<- ending) {
 	call(l.ctx, l, work, func(err error) {
 		how := finished
 		if l.ctx.Err() != nil {
@@ -156,7 +156,7 @@ func (l *Leadership) work(work func(context.Context, Term) error, opts LeadOptio
 		}
 		l.resign(ErrResigned)
 		if opts.BeforeRelease == nil {
-			result <- ended{how, err}
+			result <- ending{how, err}
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), opts.DrainTimeout)
@@ -165,7 +165,7 @@ func (l *Leadership) work(work func(context.Context, Term) error, opts LeadOptio
 			if late != nil {
 				err = errors.Join(err, late)
 			}
-			result <- ended{how, err}
+			result <- ending{how, err}
 		})
 	})
 }
