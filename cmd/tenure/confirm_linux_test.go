@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tenure-go/tenure/internal/requirestore"
 )
 
 // newTerminal returns a terminal, and what types there and reads what it shows.
@@ -16,7 +18,7 @@ func newTerminal(t *testing.T) (tty, keys *os.File) {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		t.Skipf("SKIPPED: no pseudo terminals here: %v", err)
+		requirestore.Skip(t, "terminal", fmt.Sprintf("no pseudo terminals here: %v", err))
 	}
 	keys = os.NewFile(uintptr(fd), "ptmx")
 	t.Cleanup(func() { _ = keys.Close() })
