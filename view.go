@@ -190,7 +190,7 @@ func (v *View) look(ctx context.Context) (look, error) {
 	for i := range listing.Entries {
 		errs = append(errs, l.status.add(&listing.Entries[i]))
 	}
-	l.status.sort()
+	l.status.complete()
 	v.saw(l.status.Leader, listing.Revision)
 	return l, errors.Join(errs...)
 }
@@ -236,7 +236,7 @@ func Survey(ctx context.Context, st store.Store) ([]Status, error) {
 	}
 	all := make([]Status, 0, len(byName))
 	for _, s := range byName {
-		s.sort()
+		s.complete()
 		all = append(all, *s)
 	}
 	slices.SortFunc(all, func(a, b Status) int { return cmp.Compare(a.Election, b.Election) })
@@ -284,7 +284,8 @@ func (c *Candidate) leads() bool {
 	return c.State == string(protocol.Leading) || c.State == string(protocol.Offered)
 }
 
-func (s *Status) sort() {
+// complete puts together what the keys say one by one.
+func (s *Status) complete() {
 	for i := range s.Candidates { // the key of one that was deposed says that it leads until it knows
 		if c := &s.Candidates[i]; s.Vacancy != nil && c.Session == s.Vacancy.Victim.Session && c.leads() {
 			c.State = "deposed"

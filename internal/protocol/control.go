@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,12 +34,10 @@ func (s *Session) mayLead(e *election) bool { return e.wanted && e.barred == nil
 
 // reconsider follows a change of what we want, or may.
 func (s *Session) reconsider(now Instant, e *election) {
+	barred := cmp.Or(s.drain, e.barred)
 	switch {
-	case e.phase == leading && s.drain != nil:
-		s.resign(now, e, s.drain, "")
-		return
-	case e.phase == leading && e.barred != nil:
-		s.resign(now, e, e.barred, "")
+	case e.phase == leading && barred != nil:
+		s.resign(now, e, barred, "")
 		return
 	case e.phase == outside:
 		e.due = 0

@@ -178,8 +178,7 @@ func (s *Session) begin(now Instant, e *election) {
 	if e.seat.named {
 		e.aside = 0
 	}
-	e.due = now.Mono + s.settled()
-	s.due = min(s.due, e.due)
+	s.wake(e, now.Mono+s.settled())
 	s.lapse = earlier(s.lapse, until.Add(-s.warning()))
 	s.do(Begin{Election: e.name, Token: e.token, Until: until, Named: e.seat.named})
 	s.setFar(e, false)
@@ -624,8 +623,7 @@ func (s *Session) failed(now Instant, e *election, move Move, err error) {
 		s.nextRound = now.Mono // our lease, it seems; only Renew may say so
 	}
 	e.failures++
-	e.due = now.Mono + int64(s.retryAfter(e.failures))
-	s.due = min(s.due, e.due)
+	s.wake(e, now.Mono+int64(s.retryAfter(e.failures)))
 	s.do(Trouble{Election: e.name, Move: move, Err: err})
 }
 
