@@ -293,7 +293,7 @@ func (s *Server) stopEtcd() error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = s.own.Close() // it has nothing that could fail
+		_ = s.own.Close()   // it has nothing that could fail
 		s.raft().HardStop() // etcd.Close alone would try for long to pass on what nobody takes
 		s.etcd.Close()
 	}()
