@@ -15,8 +15,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// joinTimeout bounds what a joining server asks of its cluster.
-const joinTimeout = 10 * time.Second
+const (
+	// joinTimeout bounds what a joining server asks of its cluster. Etcd lets nobody
+	// come or go for 5 s after one of its servers was unreachable.
+	joinTimeout = 30 * time.Second
+	joinRetry   = 100 * time.Millisecond
+)
 
 // join makes this server a member of the running cluster: first one that only listens,
 // so that it takes no part in elections before it has the data (see promote). It returns
@@ -75,18 +79,46 @@ func (s *Server) enter(ctx context.Context, cluster clientv3.Cluster) ([]*pb.Mem
 	if s.conf.Replaces != "" {
 		i := slices.IndexFunc(now.Members, func(m *pb.Member) bool { return m.Name == s.conf.Replaces })
 		if i < 0 {
-			return nil, fmt.Errorf("%w: %q, which is to be replaced; there are %s", ErrNoServer, s.conf.Replaces, names(now.Members))
+			return nil, fmt.Errorf("%w: %q, which is to be replaced; there are %s; if it was removed already, leave that out", ErrNoServer, s.conf.Replaces, names(now.Members))
 		}
-		if _, err := cluster.MemberRemove(ctx, now.Members[i].ID); err != nil {
+		err := s.insist(ctx, func() error {
+			_, err := cluster.MemberRemove(ctx, now.Members[i].ID)
+			return err
+		})
+		if err != nil {
 			return nil, fmt.Errorf("remove server %q: %w", s.conf.Replaces, err)
 		}
 		s.conf.Logger.Info("removed from the cluster", "server", s.conf.Replaces)
 	}
-	added, err := cluster.MemberAddAsLearner(ctx, []string{own.String()})
+	var added *clientv3.MemberAddResponse
+	err = s.insist(ctx, func() (err error) {
+		added, err = cluster.MemberAddAsLearner(ctx, []string{own.String()})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return added.Members, nil
+}
+
+// insist asks again for as long as the cluster is not fit to change its members.
+func (s *Server) insist(ctx context.Context, ask func() error) error {
+	retry := time.NewTicker(joinRetry)
+	defer retry.Stop()
+	for told := false; ; told = true {
+		err := ask()
+		if !errors.Is(err, rpctypes.ErrUnhealthy) && !errors.Is(err, rpctypes.ErrTooManyLearners) { // another joins
+			return err
+		}
+		if !told {
+			s.conf.Logger.Info("waiting to join", "server", s.conf.Name, "error", err)
+		}
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
 }
 
 func names(members []*pb.Member) string {

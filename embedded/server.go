@@ -97,6 +97,9 @@ func (s *Server) start(ctx context.Context) error {
 		}
 		state = embed.ClusterStateFlagExisting
 	}
+	if err := s.checkKnown(); err != nil {
+		return err
+	}
 	if err := s.launch(s.etcdConfig(initial, state)); err != nil {
 		return err
 	}
@@ -177,12 +180,15 @@ func (s *Server) launch(conf *embed.Config) error {
 	select {
 	case <-s.fatal.ch:
 		s.etcd = nil // nothing that could be closed
-		return fmt.Errorf("%w: %s: %w; remove the directory, and start the server anew in place of the one that it was (%s)",
-			ErrDamaged, s.conf.Dir, s.fatal.err, "Config.Replaces")
+		return s.dir.damaged(s.fatal.err)
 	default:
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w: %w; end the other program, or choose another address", ErrInUse, err)
+	}
+	if err != nil && s.dir.fresh && strings.Contains(err.Error(), "already been bootstrapped") { // etcd has no name for it
+		return fmt.Errorf("%w: %w: there is a cluster that knows server %q at %s, with other data than %s has: start it with those, or have this one join under a new name and address, in place of it",
+			ErrOtherCluster, err, s.conf.Name, s.conf.Peer, s.conf.Dir)
 	}
 	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
@@ -224,10 +230,15 @@ func (s *Server) failure() error {
 func (s *Server) await(ctx context.Context) error {
 	look := time.NewTicker(s.conf.ElectionTimeout)
 	defer look.Stop()
-	for {
+	told := ""
+	for first := true; ; first = false {
 		waits, err := s.checkPeers(ctx)
 		if err != nil {
 			return err
+		}
+		if waits != told && !first {
+			s.conf.Logger.Info("not serving yet", "server", s.conf.Name, "waits", waits)
+			told = waits
 		}
 		select {
 		case <-s.etcd.Server.ReadyNotify():
@@ -237,7 +248,6 @@ func (s *Server) await(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("server %q does not serve yet: %s: %w", s.conf.Name, waits, ctx.Err())
 		case <-look.C:
-			s.conf.Logger.Info("not serving yet", "server", s.conf.Name, "waits", waits)
 		}
 	}
 }

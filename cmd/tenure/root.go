@@ -57,7 +57,7 @@ func newRoot() *cobra.Command {
 		return usage(cmd, "%w", err)
 	})
 	root.AddCommand(newRun(&c), newLeader(&c), newWatch(&c), newStatus(&c),
-		newDepose(&c), newTransfer(&c), newDrain(&c), newUndrain(&c), newPause(&c), newUnpause(&c), newVersion(&c))
+		newDepose(&c), newTransfer(&c), newDrain(&c), newUndrain(&c), newPause(&c), newUnpause(&c), newServe(&c), newVersion(&c))
 	return root
 }
 
