@@ -18,11 +18,11 @@ import (
 // no other server with it is a mistake: a server that was alone would go on alone, beside
 // the cluster that it was meant for.
 func (s *Server) checkKnown() error {
-	if s.dir.fresh || len(s.conf.Peers) < 2 {
+	if s.dir.fresh {
 		return nil
 	}
 	known, err := s.dir.members()
-	if err != nil || len(known) == 0 { // it did not get far
+	if err != nil || len(known) == 0 || len(s.conf.Peers) < 2 { // it did not get far, or was told of no others
 		return err
 	}
 	for _, m := range known {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,7 +15,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/snap"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 
 	"github.com/tenure-go/tenure/store/etcdstore"
 )
@@ -162,38 +165,49 @@ func (s *Server) etcdConfig(initial, state string) *embed.Config {
 	return c
 }
 
-// launch starts etcd. Where it fails it may end its goroutine, or panic.
+// launch starts etcd. Where that fails, etcd may end a goroutine or panic, and others
+// of its own may wait for that one for ever.
 func (s *Server) launch(conf *embed.Config) error {
-	done := make(chan struct{})
-	err := errors.New("etcd has ended its start")
+	type outcome struct {
+		etcd *embed.Etcd
+		err  error
+	}
+	done := make(chan outcome, 1)
 	go func() {
-		defer close(done)
 		defer func() {
 			if p := recover(); p != nil {
-				err = fmt.Errorf("etcd: %v", p)
-				s.fatal.set(err)
+				s.fatal.set(fmt.Errorf("etcd: %v", p))
 			}
 		}()
-		s.etcd, err = embed.StartEtcd(conf)
+		etcd, err := embed.StartEtcd(conf)
+		done <- outcome{etcd, err}
 	}()
-	<-done
+	var err error
 	select {
+	case o := <-done:
+		s.etcd, err = o.etcd, o.err
 	case <-s.fatal.ch:
-		s.etcd = nil // nothing that could be closed
 		return s.dir.damaged(s.fatal.err)
-	default:
 	}
-	if errors.Is(err, syscall.EADDRINUSE) {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%w: %w; end the other program, or choose another address", ErrInUse, err)
-	}
-	if err != nil && s.dir.fresh && strings.Contains(err.Error(), "already been bootstrapped") { // etcd has no name for it
+	case s.dir.fresh && strings.Contains(err.Error(), "already been bootstrapped"): // etcd has no name for it
 		return fmt.Errorf("%w: %w: there is a cluster that knows server %q at %s, with other data than %s has: start it with those, or have this one join under a new name and address, in place of it",
 			ErrOtherCluster, err, s.conf.Name, s.conf.Peer, s.conf.Dir)
-	}
-	if err != nil {
+	case slices.ContainsFunc(damages, func(damage error) bool { return errors.Is(err, damage) }):
+		return s.dir.damaged(err)
+	default:
 		return fmt.Errorf("etcd: %w", err)
 	}
-	return nil
+}
+
+// damages are etcd's errors about files that it cannot read.
+var damages = []error{
+	wal.ErrCRCMismatch, wal.ErrFileNotFound, wal.ErrMetadataConflict, wal.ErrSliceOutOfRange, wal.ErrDecoderNotFound,
+	wal.ErrSnapshotMismatch, wal.ErrSnapshotNotFound, snap.ErrCRCMismatch, snap.ErrNoSnapshot, io.ErrUnexpectedEOF,
 }
 
 // watchEtcd notices the end of etcd.
