@@ -115,6 +115,7 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	s.loops.Go(s.beside.run)
+	s.loops.Go(s.keepSpace)
 	return s.SetPriority(ctx, s.conf.Priority)
 }
 
@@ -333,7 +334,7 @@ func (s *Server) stopEtcd() error {
 
 // passOn has another server lead etcd, so that nobody has to wait for an election.
 func (s *Server) passOn() {
-	if s.raft().Leader() != s.raft().MemberID() {
+	if s.raft().Leader() != s.raft().MemberID() || len(s.Members()) == 1 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*s.conf.ElectionTimeout)
