@@ -57,7 +57,11 @@ model: ## the protocol in the model checker spin, and what it finds with each ru
 
 .PHONY: measure
 measure: ## times and idle cost of the command, in real processes; for a quiet machine
-	$(GO) test -count=1 -v -timeout 20m -run '^TestMeasure$$' ./cmd/tenure -measure
+	$(GO) test -count=1 -v -timeout 20m -run '^TestMeasure' ./cmd/tenure -measure
+
+.PHONY: year
+year: ## the hand-overs of a year over an embedded server, compressed into minutes
+	$(GO) test -count=1 -v -timeout 60m -run '^TestYear$$' ./embedded -embedded.year 525600
 
 .PHONY: compare
 compare: etcd ## beside the packages of others over a real etcd; for a quiet machine

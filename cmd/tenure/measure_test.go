@@ -73,6 +73,35 @@ func TestMeasure(t *testing.T) {
 	})
 }
 
+// TestMeasureServe measures how long it takes from nothing to the first leader, at the
+// default election timeout, and what a server then takes.
+func TestMeasureServe(t *testing.T) {
+	if !*measureFlag {
+		t.Skip("takes minutes; use -measure")
+	}
+	const rounds = 11
+	for _, names := range [][]string{{"a"}, {"a", "b", "c"}} {
+		var serving, leading []time.Duration
+		for range rounds {
+			t.Run("round", func(t *testing.T) {
+				s := newServing(t, names...)
+				began := time.Now()
+				for _, name := range names {
+					s.begin(name, "--election-timeout", "1s")
+				}
+				first := s.procs["a"]
+				first.stdout.await(first, "serves")
+				serving = append(serving, time.Since(began))
+				run := s.w.start("run", "n", "--", "sh", "-c", "echo works; exec sleep 1000")
+				run.stdout.await(run, "works")
+				leading = append(leading, time.Since(began))
+			})
+		}
+		t.Logf("%d servers on fresh folders: serving after %v, first leader after %v (medians of %d; longest %v)", len(names),
+			quantile(serving, 0.5).Round(time.Millisecond), quantile(leading, 0.5).Round(time.Millisecond), rounds, quantile(leading, 1).Round(time.Millisecond))
+	}
+}
+
 // handOvers returns the times from the end of a leader's command to the first
 // instruction of its successor's, after TERM of the leader. Nothing here polls, and
 // the command is the smallest that the system has, so that neither the measuring

@@ -146,11 +146,15 @@ func (c *common) serve(cmd *cobra.Command, conf embedded.Config) error {
 }
 
 func (c *common) printServing(cmd *cobra.Command, s *embedded.Server) error {
-	url := storeOf(s)
+	url, missing := storeOf(s)
 	if c.json {
 		return printJSON(cmd.OutOrStdout(), servingJSON{Event: "serving", Server: s.Name(), Store: url})
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s serves; use --store %s\n", s.Name(), url)
+	rest := ""
+	if missing > 0 {
+		rest = fmt.Sprintf(", and %d more that are not started yet", missing)
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s serves; use --store %s%s\n", s.Name(), url, rest)
 	return err
 }
 
@@ -160,12 +164,14 @@ type servingJSON struct {
 	Store  string `json:"store"`
 }
 
-// storeOf is the URL of the store of a server's cluster.
-func storeOf(s *embedded.Server) string {
+// storeOf is the URL of the store of a server's cluster, and how many of its servers are
+// not in there, because they have not been started yet.
+func storeOf(s *embedded.Server) (store string, missing int) {
 	scheme, hosts := "etcd", []string{}
 	for _, m := range s.Members() {
 		u, err := url.Parse(m.Client)
-		if err != nil || u.Host == "" { // one that has not told yet
+		if err != nil || u.Host == "" {
+			missing++
 			continue
 		}
 		if u.Scheme == "https" {
@@ -174,5 +180,5 @@ func storeOf(s *embedded.Server) string {
 		hosts = append(hosts, u.Host)
 	}
 	slices.Sort(hosts)
-	return scheme + "://" + strings.Join(hosts, ",")
+	return scheme + "://" + strings.Join(hosts, ","), missing
 }
