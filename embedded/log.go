@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -65,7 +66,7 @@ func levelOf(level zapcore.Level) slog.Level {
 // With implements zapcore.Core.
 func (l *logger) With(fields []zapcore.Field) zapcore.Core {
 	more := *l
-	more.attrs = append(l.attrs[:len(l.attrs):len(l.attrs)], attrsOf(fields)...)
+	more.attrs = slices.Concat(l.attrs, attrsOf(fields))
 	return &more
 }
 
@@ -82,7 +83,7 @@ func (l *logger) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	if e.Level >= zapcore.DPanicLevel {
 		l.state.set(reason(e.Message, fields))
 	}
-	attrs := append(attrsOf(fields), l.attrs...)
+	attrs := slices.Concat(attrsOf(fields), l.attrs)
 	l.to.LogAttrs(context.Background(), levelOf(e.Level), "etcd: "+e.Message, attrs...)
 	return nil
 }

@@ -103,7 +103,7 @@ func (f *serveFlags) config(log io.Writer) (embedded.Config, error) {
 	for _, peer := range f.peers {
 		name, address, ok := strings.Cut(peer, "=")
 		if !ok {
-			return conf, fmt.Errorf("peer %q; want --peers NAME=HOST:PORT,...", peer)
+			return conf, fmt.Errorf("peer %q in --peers; want NAME=HOST:PORT", peer)
 		}
 		if _, ok := conf.Peers[name]; ok {
 			return conf, fmt.Errorf("peer %q is named twice; give each server a name of its own", name)

@@ -212,7 +212,7 @@ func TestServeRefuses(t *testing.T) {
 		{[]string{"extra"}, "want no arguments, got 1"},
 		{nil, "no name"},
 		{[]string{"--name", "a"}, "no data directory"},
-		{[]string{"--name", "a", "--data", "d", "--peers", "a"}, "want --peers NAME=HOST:PORT"},
+		{[]string{"--name", "a", "--data", "d", "--peers", "a"}, "want NAME=HOST:PORT"},
 		{[]string{"--name", "a", "--data", "d", "--peers", "a=127.0.0.1:1,a=127.0.0.1:2"}, `peer "a" is named twice`},
 		{[]string{"--name", "a", "--data", "d", "--peers", "b=127.0.0.1:1"}, "its own name must be among them"},
 		{[]string{"--name", "a", "--data", "d", "--client", "192.0.2.1:2379"}, "allow it as insecure"},
