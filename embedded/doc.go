@@ -39,11 +39,11 @@
 //
 // on top of what is present: 0.7 MB at one a second for the default of 5 min, and the
 // Quota of 2 GiB only above 3000 a second. For a year that is the same as for ten minutes.
-// Beside it there are at most seven files of 64 MB of log, and five small ones of snapshots:
-// etcd begins a new log when one is full and keeps five. At one hand-over a minute, half a
-// million a year, the first is not yet full after the year. So 3 GB of disk for a server
-// are enough whatever happens, and 150 MB for most. TestYear shows it, compressed into
-// minutes.
+// Beside it there is the log of what was written, in files of 64 MB, each good for some
+// 60,000 hand-overs, of which etcd keeps five with the one that it writes and the next: at
+// most 450 MB, which half a million hand-overs a year, one a minute, reach in spring.
+// Snapshots take little. So 0.5 GB of disk for a server are enough for most, and 3 GB
+// whatever happens. TestYear shows it, compressed into minutes.
 //
 // The application's own keys (tenure.Data) count, too. When the Quota is reached, a server
 // drops the history, gives back what is not used, and goes on; when what is left is too
