@@ -37,7 +37,7 @@ func calm(t *testing.T) map[string]*embedded.Server {
 	t.Helper()
 	confs := trio(t)
 	for i := range confs {
-		confs[i].ElectionTimeout = time.Second
+		confs[i].ElectionTimeout = 600 * time.Millisecond
 	}
 	return byName(startAll(t, confs))
 }
@@ -161,7 +161,7 @@ func (p *play) enter(t *testing.T, m *tenure.Member, at string, opts tenure.Lead
 			p.end(i, term.Cause())
 			return ctx.Err()
 		}, opts)
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !errors.Is(err, tenure.ErrClosed) {
 			t.Errorf("lead on %s: %v", at, err)
 		}
 	})
@@ -175,7 +175,7 @@ func (p *play) enter(t *testing.T, m *tenure.Member, at string, opts tenure.Lead
 func (p *play) beside(t *testing.T, servers ...*embedded.Server) {
 	t.Helper()
 	for _, s := range servers {
-		p.enter(t, join(t, s, s.Options(tenure.Options{TTL: 6 * time.Second})), s.Name(), tenure.LeadOptions{Policy: s.Policy()})
+		p.enter(t, join(t, s, s.Options(tenure.Options{TTL: 4 * time.Second})), s.Name(), tenure.LeadOptions{Policy: s.Policy()})
 	}
 }
 
@@ -204,47 +204,65 @@ func TestBesideTheSeatFollowsEtcdsLeader(t *testing.T) {
 	}
 }
 
+// pressed is a policy that is asked when a test wants it, and what it said of its own member.
+type pressed struct {
+	tenure.Policy
+	press chan struct{}
+	said  chan tenure.Verdict
+}
+
+func (p pressed) Changed() <-chan struct{} { return p.press }
+
+func (p pressed) ShouldCampaign(self tenure.Identity) tenure.Verdict {
+	v := p.Policy.ShouldCampaign(self)
+	select {
+	case p.said <- v:
+	default: // nobody wants to know
+	}
+	return v
+}
+
 func TestBesideNobodyKnowsAndNothingFollows(t *testing.T) {
 	t.Parallel()
 	confs := trio(t)
-	all := startAll(t, confs)
-	servers := byName(all)
+	servers := byName(startAll(t, confs))
 	a := servers["a"]
 	put(t, servers, "a")
 	var p play
-	p.enter(t, join(t, a, a.Options(tenure.Options{TTL: time.Minute})), "a", tenure.LeadOptions{Policy: a.Policy()})
+	policy := pressed{a.Policy(), make(chan struct{}), make(chan tenure.Verdict, 1)}
+	m := join(t, a, a.Options(tenure.Options{TTL: time.Minute}))
+	p.enter(t, m, "a", tenure.LeadOptions{Policy: policy})
 	eventually(t, "the member on a leads", func() bool { return p.leads() == "a" })
 
 	if err := errors.Join(servers["b"].Close(), servers["c"].Close()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "a knows no leader of etcd", func() bool { return a.Leader() == "" })
-	policy, self := a.Policy(), tenure.Identity{Member: "a"}
-	if v := policy.ShouldCampaign(self); v != tenure.Unknown {
-		t.Errorf("should campaign: %v", v)
+	select {
+	case <-policy.said: // from before
+	default:
 	}
-	if v := policy.IsValidLeader(self); v != tenure.Unknown {
-		t.Errorf("is valid: %v", v)
+	for range 3 { // once the third has begun, what the second led to has been done
+		policy.press <- struct{}{}
+		if v := <-policy.said; v != tenure.Unknown {
+			t.Errorf("should campaign: %v", v)
+		}
 	}
-	if v := policy.IsValidLeader(tenure.Identity{Member: "b"}); v != tenure.Unknown {
-		t.Errorf("another is valid: %v", v)
+	for _, member := range []string{"a", "b"} {
+		if v := policy.IsValidLeader(tenure.Identity{Member: member}); v != tenure.Unknown {
+			t.Errorf("%s is valid: %v", member, v)
+		}
 	}
-	again := []*embedded.Server{a}
-	again = append(again, startAll(t, confs[1:])...)
-	held := p.leads()
-	eventually(t, "etcd has a leader", func() bool { return a.Leader() != "" })
-	if held != "a" || len(p.all()) != 1 {
-		t.Errorf("without etcd's leader it went on on %q, in %d terms", held, len(p.all()))
+	if p.leads() != "a" || len(p.all()) != 1 {
+		t.Errorf("without etcd's leader %q leads, after %d terms", p.leads(), len(p.all()))
 	}
-	put(t, byName(again), "a")
+	again := byName(startAll(t, confs[1:]))
+	again["a"] = a
+	put(t, again, "a")
 	eventually(t, "the member on a leads", func() bool { return p.leads() == "a" })
 	p.handedOver(t)
-
-	if err := a.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if lead := a.Leader(); lead != "" {
-		t.Errorf("a closed server knows etcd's leader: %q", lead)
+	if err := m.Close(); err != nil { // while there is an etcd
+		t.Error(err)
 	}
 }
 
@@ -253,7 +271,7 @@ func TestBesideALeaderElsewhereIsDeposed(t *testing.T) {
 	servers := calm(t)
 	put(t, servers, "a")
 	var p play
-	p.enter(t, join(t, servers["b"], tenure.Options{ID: "elsewhere", TTL: 6 * time.Second}), "b", tenure.LeadOptions{})
+	p.enter(t, join(t, servers["b"], tenure.Options{ID: "elsewhere", TTL: 4 * time.Second}), "b", tenure.LeadOptions{})
 	eventually(t, "who follows no policy leads", func() bool { return p.leads() == "b" })
 	p.beside(t, servers["c"], servers["a"])
 	eventually(t, "the member beside etcd's leader leads", func() bool { return p.leads() == "a" })
@@ -290,6 +308,9 @@ func TestBesideAMemberGoesWithItsServer(t *testing.T) {
 	}
 	if p.twice {
 		t.Error("a function began before another had returned")
+	}
+	if lead := servers["a"].Leader(); lead != "" {
+		t.Errorf("a closed server knows etcd's leader: %q", lead)
 	}
 }
 
@@ -341,7 +362,7 @@ func TestBesideEtcdsLeaderLeavesWhoFlaps(t *testing.T) {
 	p.beside(t, servers["a"], servers["c"])
 	stood := make(chan int, 100)
 	failing := errors.New("no work can be done here")
-	m := join(t, b, b.Options(tenure.Options{FlapLimit: 1, TTL: 6 * time.Second, Trace: &tenure.Trace{
+	m := join(t, b, b.Options(tenure.Options{FlapLimit: 1, TTL: 4 * time.Second, Trace: &tenure.Trace{
 		StoodBack: func(_ string, flaps int, _ time.Duration) { stood <- flaps },
 	}}))
 	if !b.Fit() {
