@@ -1,6 +1,9 @@
 package embedded
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // What the tests of co-location look at from within.
 
@@ -40,3 +43,6 @@ func (p *Patience) Asked(now time.Time, etcd string, led bool) bool {
 	p.p.led = led
 	return over
 }
+
+// CanRead reports whether the server answers linearizable reads.
+func (s *Server) CanRead(ctx context.Context) error { return s.raft().LinearizableReadNotify(ctx) }

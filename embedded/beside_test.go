@@ -15,6 +15,9 @@ import (
 // within is for what has no bound of its own here; on a busy machine much takes long.
 const within = 60 * time.Second
 
+// ttl is that of members of which no test waits for the end.
+const ttl = 4 * time.Second
+
 // eventually waits until something is so that nobody tells of.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
@@ -68,6 +71,8 @@ func put(t *testing.T, servers map[string]*embedded.Server, at string) {
 
 // play is an election, and what happens in it.
 type play struct {
+	clock func() int64 // if not nil, when turns begin and end
+
 	mu    sync.Mutex
 	turns []turn
 	twice bool // two functions ran at once
@@ -78,6 +83,15 @@ type turn struct {
 	term  tenure.Term
 	over  bool // the function has seen the end, and returns
 	cause error
+
+	began, ended int64
+}
+
+func (p *play) now() int64 {
+	if p.clock == nil {
+		return 0
+	}
+	return p.clock()
 }
 
 func (p *play) begin(at string, term tenure.Term) int {
@@ -86,14 +100,14 @@ func (p *play) begin(at string, term tenure.Term) int {
 	for _, before := range p.turns {
 		p.twice = p.twice || !before.over
 	}
-	p.turns = append(p.turns, turn{at: at, term: term})
+	p.turns = append(p.turns, turn{at: at, term: term, began: p.now()})
 	return len(p.turns) - 1
 }
 
 func (p *play) end(i int, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.turns[i].over, p.turns[i].cause = true, cause
+	p.turns[i].over, p.turns[i].cause, p.turns[i].ended = true, cause, p.now()
 }
 
 func (p *play) all() []turn {
@@ -159,7 +173,7 @@ func (p *play) enter(t *testing.T, m *tenure.Member, at string, opts tenure.Lead
 			i := p.begin(at, term)
 			<-ctx.Done()
 			p.end(i, term.Cause())
-			return ctx.Err()
+			return term.Cause()
 		}, opts)
 		if ctx.Err() == nil && !errors.Is(err, tenure.ErrClosed) {
 			t.Errorf("lead on %s: %v", at, err)
@@ -172,10 +186,10 @@ func (p *play) enter(t *testing.T, m *tenure.Member, at string, opts tenure.Lead
 }
 
 // beside has a member of each server lead where etcd's leader is.
-func (p *play) beside(t *testing.T, servers ...*embedded.Server) {
+func (p *play) beside(t *testing.T, ttl time.Duration, servers ...*embedded.Server) {
 	t.Helper()
 	for _, s := range servers {
-		p.enter(t, join(t, s, s.Options(tenure.Options{TTL: 4 * time.Second})), s.Name(), tenure.LeadOptions{Policy: s.Policy()})
+		p.enter(t, join(t, s, s.Options(tenure.Options{TTL: ttl})), s.Name(), tenure.LeadOptions{Policy: s.Policy()})
 	}
 }
 
@@ -183,7 +197,7 @@ func TestBesideTheSeatFollowsEtcdsLeader(t *testing.T) {
 	t.Parallel()
 	servers := calm(t)
 	var p play
-	p.beside(t, servers["a"], servers["b"], servers["c"])
+	p.beside(t, ttl, servers["a"], servers["b"], servers["c"])
 	for _, at := range []string{"a", "b", "c", "b"} {
 		put(t, servers, at)
 		eventually(t, "the member on "+at+" leads", func() bool { return p.leads() == at })
@@ -271,9 +285,9 @@ func TestBesideALeaderElsewhereIsDeposed(t *testing.T) {
 	servers := calm(t)
 	put(t, servers, "a")
 	var p play
-	p.enter(t, join(t, servers["b"], tenure.Options{ID: "elsewhere", TTL: 4 * time.Second}), "b", tenure.LeadOptions{})
+	p.enter(t, join(t, servers["b"], tenure.Options{ID: "elsewhere", TTL: ttl}), "b", tenure.LeadOptions{})
 	eventually(t, "who follows no policy leads", func() bool { return p.leads() == "b" })
-	p.beside(t, servers["c"], servers["a"])
+	p.beside(t, ttl, servers["c"], servers["a"])
 	eventually(t, "the member beside etcd's leader leads", func() bool { return p.leads() == "a" })
 	if first := p.all()[0]; !errors.Is(first.cause, tenure.ErrDeposed) {
 		t.Errorf("the term elsewhere has ended with %v", first.cause)
@@ -285,7 +299,7 @@ func TestBesideWhereNobodyLeadsEtcdsLeaderDoesNotStay(t *testing.T) {
 	servers := byName(startAll(t, trio(t)))
 	put(t, servers, "a")
 	var p play
-	p.beside(t, servers["b"])
+	p.beside(t, ttl, servers["b"])
 	eventually(t, "etcd's leader comes to b", func() bool { return p.leads() == "b" && servers["b"].Leader() == "b" })
 	p.handedOver(t)
 }
@@ -296,7 +310,7 @@ func TestBesideAMemberGoesWithItsServer(t *testing.T) {
 	servers := calm(t)
 	put(t, servers, "a")
 	var p play
-	p.beside(t, servers["a"], servers["b"], servers["c"])
+	p.beside(t, ttl, servers["a"], servers["b"], servers["c"])
 	eventually(t, "the member on a leads", func() bool { return p.leads() == "a" })
 	if err := servers["a"].Close(); err != nil {
 		t.Fatal(err)
@@ -359,10 +373,10 @@ func TestBesideEtcdsLeaderLeavesWhoFlaps(t *testing.T) {
 	eventually(t, "etcd's leader is on b", func() bool { return servers["b"].Leader() == "b" })
 	b := servers["b"]
 	var p play
-	p.beside(t, servers["a"], servers["c"])
+	p.beside(t, ttl, servers["a"], servers["c"])
 	stood := make(chan int, 100)
 	failing := errors.New("no work can be done here")
-	m := join(t, b, b.Options(tenure.Options{FlapLimit: 1, TTL: 4 * time.Second, Trace: &tenure.Trace{
+	m := join(t, b, b.Options(tenure.Options{FlapLimit: 1, TTL: ttl, Trace: &tenure.Trace{
 		StoodBack: func(_ string, flaps int, _ time.Duration) { stood <- flaps },
 	}}))
 	if !b.Fit() {
