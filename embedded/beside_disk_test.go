@@ -217,8 +217,8 @@ func child(role string) int {
 // lives leads beside etcd's leader for as long as the process lives, and says so.
 func lives(o orders) error {
 	ctx := context.Background()
-	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o.Config.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	o.Config.Logger = logger
 	s, err := embedded.Start(ctx, o.Config)
 	if err != nil {
 		return err
@@ -252,6 +252,7 @@ func lives(o orders) error {
 			}
 			<-look.C
 		}
+		<-t.Context().Done() // the cause comes with it
 		fmt.Println("lost", t.Token(), held, errors.Is(t.Cause(), tenure.ErrLost), errors.Is(t.Cause(), tenure.ErrDeposed))
 		return t.Cause()
 	}, tenure.LeadOptions{Policy: s.Policy()})
@@ -271,7 +272,7 @@ func newScene(t *testing.T, everywhere bool) *scene {
 	confs := trio(t)
 	var endpoints []string
 	for i := range confs {
-		confs[i].ElectionTimeout = 500 * time.Millisecond
+		confs[i].ElectionTimeout = time.Second
 		endpoints = append(endpoints, confs[i].Client)
 	}
 	sc := &scene{disk: newDisk(t)}
