@@ -192,7 +192,7 @@ type orders struct {
 	Endpoints []string // of the store; none: that of its server
 }
 
-const hungTTL = 3 * time.Second
+const hungTTL = short
 
 func child(role string) int {
 	input := os.Getenv(childInput)
@@ -267,7 +267,7 @@ type scene struct {
 	token tenure.Token
 }
 
-func newScene(t *testing.T, everywhere bool) *scene {
+func newScene(t *testing.T, elsewhere bool) *scene {
 	t.Helper()
 	confs := trio(t)
 	var endpoints []string
@@ -278,8 +278,8 @@ func newScene(t *testing.T, everywhere bool) *scene {
 	sc := &scene{disk: newDisk(t)}
 	o := orders{Config: confs[0]}
 	o.Config.Dir, o.Config.Logger = filepath.Join(string(sc.disk), "a"), nil
-	if everywhere {
-		o.Endpoints = endpoints
+	if elsewhere {
+		o.Endpoints = endpoints[1:]
 	}
 	input, err := json.Marshal(o)
 	if err != nil {
@@ -292,7 +292,9 @@ func newScene(t *testing.T, everywhere bool) *scene {
 	sc.hung.hears(t, "joined")
 	sc.bring(t)
 	var at int64
-	sc.hung.hears(t, "elected", &sc.token, &at)
+	for now := monotonic(); at < now; { // a busy machine may end a term before
+		sc.hung.hears(t, "held", &sc.token, &at)
+	}
 	return sc
 }
 
@@ -350,7 +352,7 @@ func TestBesideADiskThatHangs(t *testing.T) {
 	}
 	// Whichever is first: the store ends the lease, by a new leader's count, or the
 	// policies have deposed the leader elsewhere, which they do in the round after the next.
-	const busy = 2 * time.Second // this machine, and etcd's search for leases
+	const busy = 3 * time.Second // this machine, and etcd's search for leases
 	if took := time.Duration(first.began - elected); took > bounds.Crash+bounds.Round+busy {
 		t.Errorf("a healthy member leads after %v", took)
 	} else {
@@ -374,14 +376,15 @@ func TestBesideADiskThatHangs(t *testing.T) {
 	}
 }
 
-// The control: a member that any server serves leads on, although its own disk hangs
-// and etcd's leader has long been elsewhere (tikv/pd#10671).
+// The control: a member that other servers serve leads on, although its own disk hangs and
+// etcd's leader has long been elsewhere (tikv/pd#10671). That is also what becomes of a
+// client of all servers that leaves out those which do not answer.
 func TestBesideADiskThatHangsUnseen(t *testing.T) {
 	t.Parallel()
 	sc := newScene(t, true)
 	elected := sc.hang(t)
 	var token tenure.Token
-	for held := int64(0); held < elected+int64(3*hungTTL); {
+	for held := int64(0); held < elected+int64(2*hungTTL); {
 		sc.hung.hears(t, "held", &token, &held)
 		if token != sc.token {
 			t.Fatalf("token %d, after %d", token, sc.token)
@@ -406,7 +409,7 @@ func TestBesideADiskThatHangsAttractsNothing(t *testing.T) {
 	confs[0].Dir = filepath.Join(string(d), "a")
 	servers := byName(startAll(t, confs))
 	t.Cleanup(func() { d.thaw(t) })
-	put(t, servers, "b")
+	put(t, servers, "b", nil)
 	set(t, servers["a"], 1)
 	d.freeze(t)
 	eventually(t, "a cannot read", func() bool {
@@ -415,8 +418,8 @@ func TestBesideADiskThatHangsAttractsNothing(t *testing.T) {
 		defer cancel()
 		return errors.Is(servers["a"].CanRead(ctx), context.DeadlineExceeded)
 	})
-	if servers["a"].Leader() == "" || servers["a"].Pull() || servers["b"].Leader() == "a" {
-		t.Errorf("etcd's leader has come to a server that cannot read: from %q", servers["a"].Leader())
+	if servers["a"].Pull() {
+		t.Errorf("etcd's leader has come from %q to a server that cannot read", servers["a"].Leader())
 	}
 	d.thaw(t)
 	eventually(t, "etcd's leader comes to a, by its priority", func() bool { return servers["b"].Leader() == "a" })

@@ -1,6 +1,8 @@
 package embedded_test
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"testing"
 )
@@ -12,6 +14,11 @@ const childRole = "TENURE_EMBEDDED_CHILD"
 func TestMain(m *testing.M) {
 	if role := os.Getenv(childRole); role != "" {
 		os.Exit(child(role))
+	}
+	// These tests wait more than they work: for elections, and for what must not happen.
+	if err := flag.Set("test.parallel", "4"); err != nil { // the command line overrules it
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
