@@ -294,9 +294,9 @@ func TestBesideALeaderElsewhereIsDeposed(t *testing.T) {
 	t.Parallel()
 	servers := calm(t)
 	var p play
-	p.enter(t, join(t, servers["b"], tenure.Options{ID: "elsewhere", TTL: short}), "b", tenure.LeadOptions{})
+	p.enter(t, join(t, servers["b"], tenure.Options{ID: "elsewhere", TTL: ttl}), "b", tenure.LeadOptions{})
 	eventually(t, "who follows no policy leads", func() bool { return p.leads() == "b" })
-	p.beside(t, short, servers["c"], servers["a"])
+	p.beside(t, ttl, servers["c"], servers["a"])
 	put(t, servers, "a", func() bool { return p.leads() == "a" })
 	if first := p.all()[0]; !errors.Is(first.cause, tenure.ErrDeposed) {
 		t.Errorf("the term elsewhere has ended with %v", first.cause)
