@@ -76,7 +76,7 @@ func (s *Server) moveTo(ctx context.Context, m *membership.Member) error {
 	if lead == m.ID {
 		return nil
 	}
-	err := error(etcderrors.ErrNotLeader)
+	err := etcderrors.ErrNotLeader
 	if lead == s.raft().MemberID() {
 		err = s.raft().MoveLeader(ctx, uint64(lead), uint64(m.ID))
 	}
@@ -116,7 +116,7 @@ func (s *Server) moveAway(ctx context.Context) error {
 			others = append(others, m)
 		}
 	}
-	err := error(ErrNoServer)
+	err := ErrNoServer
 	for i, m := range others {
 		if err = s.tryMove(ctx, m, len(others)-i); err == nil {
 			return nil
