@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -14,8 +15,9 @@ const priorities = "tenure.servers/priority/"
 
 // SetPriority changes with what priority this server wants to be etcd's leader, from now
 // on and until its next start, at which Config.Priority counts again. Servers look every
-// 10 election timeouts, and have the leader come to them from one of a lower priority.
-// Errors: those of etcd and of ctx.
+// 10 election timeouts, and have the leader come to them from one of a lower priority; but
+// not again within 5 minutes, unless SetPriority is called. Errors: those of etcd and of
+// ctx.
 func (s *Server) SetPriority(ctx context.Context, priority int) error {
 	if err := context.Cause(s.ctx); err != nil {
 		return err
@@ -32,14 +34,15 @@ func (s *Server) SetPriority(ctx context.Context, priority int) error {
 	if err != nil {
 		return fmt.Errorf("set the priority of server %q: %w", s.conf.Name, err)
 	}
+	s.beside.setModest(time.Time{})
 	return nil
 }
 
-// outranks reports whether this server has a higher priority than etcd's leader. What
-// cannot be read now is looked at again.
+// outranks reports whether this server has a higher priority than etcd's leader, and may
+// claim it. What cannot be read now is looked at again.
 func (b *beside) outranks() bool {
 	lead := b.s.Leader()
-	if lead == "" || lead == b.s.conf.Name {
+	if lead == "" || lead == b.s.conf.Name || b.isModest() {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(b.s.ctx, b.s.raft().RequestTimeout())

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,17 +17,35 @@ import (
 	"github.com/tenure-go/tenure/embedded"
 )
 
-// addresses returns addresses of this host at which nobody listens.
+// ports are below those that the system gives to connections: another test's client
+// would have one of those before its server listens.
+const firstPort, ports = 20000, 12000
+
+// nextPort begins anywhere: other processes test, too.
+var nextPort = func() *atomic.Int64 {
+	n := new(atomic.Int64)
+	n.Store(rand.Int64N(ports))
+	return n
+}()
+
+// addresses returns addresses of this host at which nobody listens, and that no other
+// test of this process gets.
 func addresses(t *testing.T, n int) []string {
 	t.Helper()
 	var all []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for tries := 0; len(all) < n; tries++ {
+		a := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%ports)
+		l, err := net.Listen("tcp", a)
 		if err != nil {
+			if tries > 1000 {
+				t.Fatal(err)
+			}
+			continue // somebody else's
+		}
+		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = l.Close() }() // nobody used it
-		all = append(all, l.Addr().String())
+		all = append(all, a)
 	}
 	return all
 }

@@ -42,9 +42,12 @@ func (s *Server) Members() []Member {
 }
 
 // Leader is the name of the server that is etcd's leader, as this server knows; ""
-// while it knows of none. It may be behind: a server whose disk hangs still believes
-// what it knew before.
+// while it knows of none, and when it has stopped. It may be behind: a server whose disk
+// hangs still believes what it knew before.
 func (s *Server) Leader() string {
+	if s.ctx.Err() != nil {
+		return ""
+	}
 	if m := s.raft().Cluster().Member(s.raft().Leader()); m != nil {
 		return m.Name
 	}
