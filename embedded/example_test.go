@@ -20,7 +20,7 @@ func Example() {
 	defer func() { _ = os.RemoveAll(dir) }() // it is an example
 
 	ctx := context.Background()
-	s, err := embedded.Start(ctx, embedded.Config{Name: "a", Dir: filepath.Join(dir, "a"), Client: "127.0.0.1:42379"})
+	s, err := embedded.Start(ctx, embedded.Config{Name: "a", Dir: filepath.Join(dir, "a"), Client: "127.0.0.1:12379"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func ExampleServer_Policy() {
 	defer func() { _ = os.RemoveAll(dir) }() // it is an example
 
 	ctx := context.Background()
-	s, err := embedded.Start(ctx, embedded.Config{Name: "a", Dir: filepath.Join(dir, "a"), Client: "127.0.0.1:42380"})
+	s, err := embedded.Start(ctx, embedded.Config{Name: "a", Dir: filepath.Join(dir, "a"), Client: "127.0.0.1:12380"})
 	if err != nil {
 		log.Fatal(err)
 	}
