@@ -61,6 +61,9 @@ var (
 	ErrNoLeader = errors.New("tenure: nobody leads")
 	// ErrChanged: the leader is not the one any more that the caller saw.
 	ErrChanged = errors.New("tenure: the leader has changed")
+	// ErrConditionFailed: this member was elected, and a condition of its campaign did
+	// not hold, so that the seat was passed on at once; see CampaignOptions.If.
+	ErrConditionFailed = errors.New("tenure: a condition of the campaign does not hold")
 	// ErrNotCandidate: the member does not wait for the seat, or may not have it.
 	ErrNotCandidate = errors.New("tenure: not a candidate")
 	// ErrPaused: nobody may be elected now; see View.Pause.

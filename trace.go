@@ -30,8 +30,8 @@ type Trace struct {
 	// next one succeeds: a third of the TTL at most is left. It is called once for
 	// each time that it comes to that.
 	Warning func(TermInfo, time.Duration)
-	// Failed: the function of a term, or its BeforeRelease, has failed, and the
-	// member campaigns again, with LeadOptions.Retry or because the term was ended by
+	// Failed: the function of a term, or its BeforeRelease, has failed, or a condition
+	// of LeadOptions.If, and the member campaigns again, with LeadOptions.Retry or because the term was ended by
 	// others. That it was told to stop is no failure.
 	Failed func(TermInfo, error)
 	// StoodBack: the member stands back from an election for so long, because that
@@ -65,6 +65,10 @@ type TermInfo struct {
 type RoundInfo struct {
 	// Took is from before the renewal was sent until its answer.
 	Took time.Duration
+	// Late is how long after it was due it was sent, by whichever clock says more. What
+	// is not next to nothing is a process that was stopped or starved, a host that
+	// slept, or a wall clock that was set forward.
+	Late time.Duration
 	// Until is the session's deadline after it.
 	Until time.Time
 	Err   error
