@@ -81,7 +81,7 @@ func (l *Leadership) check(ctx context.Context, timeout time.Duration) error {
 	}
 	for _, c := range tx.If {
 		if !c.Holds(res.Entry(c.Key)) {
-			return fmt.Errorf("%w: %s", ErrConditionFailed, c)
+			return fmt.Errorf("%w: that %s", ErrConditionFailed, c)
 		}
 	}
 	return fmt.Errorf("%w, and by now all hold", ErrConditionFailed) // Else is read later

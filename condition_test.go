@@ -164,11 +164,11 @@ func TestWhoseConditionFailsPassesTheSeatOnAndNobodyWorks(t *testing.T) {
 		w.about("passed on", next.won.Sub(started), 0, 0)
 		err := refused.fails()
 		var e *tenure.Error
-		if !errors.Is(err, tenure.ErrConditionFailed) || !errors.As(err, &e) || e.Election != "x" || !strings.HasSuffix(err.Error(), `: key "ready" exists`) {
+		if !errors.Is(err, tenure.ErrConditionFailed) || !errors.As(err, &e) || e.Election != "x" || !strings.HasSuffix(err.Error(), `: that key "ready" exists`) {
 			t.Errorf("got %v", err)
 		}
 		equal(t, "told", b.told.all(), []string{
-			"session of 10s", "elected x", `ended x: tenure: a condition of the campaign does not hold: key "ready" exists`,
+			"session of 10s", "elected x", `ended x: tenure: a condition of the campaign does not hold: that key "ready" exists`,
 		})
 		w.write("ready", "1")
 		w.must(next.l.Resign(t.Context()))
