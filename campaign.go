@@ -98,8 +98,10 @@ func (m *Member) enter(ctx context.Context, c *candidacy) (*candidacy, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if p := c.opts.Policy; p != nil && mayCampaign(p, m.identity()) != Yes {
-		c.ineligible = ErrIneligible
+	if p := c.opts.Policy; p != nil {
+		if may, _ := mayCampaign(p, m.identity()); may != Yes { // followPolicy asks, too, and reports
+			c.ineligible = ErrIneligible
+		}
 	}
 	c.priority, c.preemptAfter = c.opts.Priority, c.opts.PreemptAfter
 	c.ctx, c.won, c.done = ctx, make(chan *Leadership, 1), make(chan struct{})

@@ -3,6 +3,7 @@ package tenure
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/tenure-go/tenure/internal/protocol"
 )
@@ -112,6 +113,17 @@ func (e *PanicError) Error() string {
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
+}
+
+// guarded calls what is the user's, and returns its panic.
+func guarded(f func()) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	f()
+	return nil
 }
 
 func invalid(format string, args ...any) error {

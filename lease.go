@@ -82,8 +82,11 @@ func (s *Session) end(cause error) {
 	}
 }
 
-// Lease names the session in the store, and in Leader.Session. Keys that are put on it,
-// by any process, go when the session does.
+// ID names the session where others see it: in Leader.Session, and in SessionInfo.
+func (s *Session) ID() string { return s.s.info().ID }
+
+// Lease is what it is in the store. Keys that are put on it, by any process, go when the
+// session does.
 func (s *Session) Lease() store.LeaseID { return s.s.lease.ID }
 
 // Held reports whether the lease is alive. Once false, it stays false. A process that

@@ -337,8 +337,19 @@ func (m *Member) notify(ended chan struct{}) {
 			running = false
 		}
 		for _, f := range m.notes.takeAll() {
-			f()
+			if err := guarded(f); err != nil {
+				m.panicked(err)
+			}
 		}
+	}
+}
+
+// panicked reports a panic of a Trace callback or of the log handler: to both, because
+// one of them may be left.
+func (m *Member) panicked(err error) {
+	_ = guarded(func() { m.opts.Logger.Error("a callback panicked", "member", m.opts.ID, "error", err) })
+	if f := m.opts.Trace.Trouble; f != nil {
+		_ = guarded(func() { f("", "callback", err) })
 	}
 }
 

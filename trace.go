@@ -13,7 +13,8 @@ type Token = store.Revision
 // Trace is a set of callbacks for metrics, tests and alerts. Each may be nil.
 // They are called one at a time, in the order of what happened, and apart from
 // the protocol: a slow one delays other callbacks and log lines, nothing else.
-// They must return, and must not call Close.
+// They must return, and must not call Close. A panic of one is told to Trouble and to
+// the Logger, as a *PanicError.
 type Trace struct {
 	// SessionStarted: a lease was granted. Members remake a lost session.
 	SessionStarted func(SessionInfo)
