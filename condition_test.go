@@ -33,7 +33,7 @@ var ifReady = []store.Cond{store.Exists("ready")}
 // attempt campaigns in the background, in one of the two ways.
 type attempt struct {
 	*world
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 	worked chan tenure.Term // in the function of Lead, or what Campaign has returned
 	done   chan struct{}
 	err    error // once done is closed
@@ -42,7 +42,7 @@ type attempt struct {
 func (n *node) attempt(lead bool, conds []store.Cond) *attempt {
 	a := &attempt{world: n.w, worked: make(chan tenure.Term, 10), done: make(chan struct{})}
 	var ctx context.Context
-	ctx, a.cancel = context.WithCancel(n.w.t.Context())
+	ctx, a.cancel = context.WithCancelCause(n.w.t.Context())
 	go func() {
 		defer close(a.done)
 		if lead {
@@ -118,7 +118,7 @@ func bothWays(t *testing.T, f func(t *testing.T, w *world, lead bool)) {
 func TestACampaignIsWonWhereItsConditionsHold(t *testing.T) {
 	bothWays(t, func(t *testing.T, w *world, lead bool) {
 		at := w.write("schema", "2")
-		a := w.join("a")
+		a, before := w.join("a"), w.join("b").campaign("x")
 		var guarded bool
 		a.st.Inject(faultstore.Fault{Kind: faultstore.Delay, Match: isCheck, Name: "check", OnHit: func(c faultstore.Call) {
 			guarded = slices.ContainsFunc(c.Tx.If, func(c store.Cond) bool { return c.Key == "leaders/x" && c.Kind == store.CondModifiedAt })
@@ -126,6 +126,7 @@ func TestACampaignIsWonWhereItsConditionsHold(t *testing.T) {
 		conds := []store.Cond{store.ModifiedAt("schema", at), store.Exists("schema"), store.Absent("stop")}
 		won := a.attempt(lead, conds)
 		conds[0].Key = "" // the campaign has its own
+		w.must(before.Resign(t.Context()))
 		term := won.leads()
 		if n := a.st.Hits("check"); n != 1 || !guarded {
 			t.Errorf("asked %d times, under the term: %v", n, guarded)
@@ -278,7 +279,7 @@ func TestATermThatIsLostBeforeItsConditionsAreKnown(t *testing.T) {
 				won := a.attempt(lead, ifReady)
 				won.idle()
 				tt.end(w, a)
-				w.pass(round)
+				w.pass(time.Second) // much less than a check may take
 				if a.st.Hits("check") == 0 {
 					t.Error("nothing was asked")
 				}
@@ -335,11 +336,18 @@ func TestAContextThatEndsBeforeTheConditionsAreKnown(t *testing.T) {
 		won := a.attempt(lead, ifReady)
 		next := b.queue("x", 0)
 		won.idle()
-		won.cancel()
-		if err := won.fails(); !errors.Is(err, context.Canceled) || errors.Is(err, tenure.ErrConditionFailed) {
+		won.cancel(errWork)
+		if err := won.fails(); !errors.Is(err, context.Canceled) || errors.Is(err, errWork) { // as where it waits
 			t.Errorf("got %v", err)
 		}
 		next.leads()
+		cause := "ended x: tenure: resigned"
+		if lead {
+			cause = "ended x: work failed"
+		}
+		if a.told.count(cause) != 1 {
+			t.Errorf("told %q", a.told.all())
+		}
 	})
 }
 

@@ -85,8 +85,9 @@
 // returns or Resign is called (the cause is ErrResigned), when the context given
 // to Lead ends (the cause of that context), with Member.Close (ErrClosed), and, before
 // anybody works in it, where a condition of its campaign does not hold
-// (ErrConditionFailed). It ends as cleanly when others want it to, with a cause that is ErrYielded: a transfer,
-// a drain, a higher priority, a Policy, a Health check. All other causes are ErrLost.
+// (ErrConditionFailed). It ends as cleanly when others want it to, with a cause that is
+// ErrYielded: a transfer, a drain, a higher priority, a Policy, a Health check. All
+// other causes are ErrLost.
 //
 // Draining is not held. Things happen in this order: Held is false, the term's
 // context is cancelled with the cause, the function returns, the seat is passed

@@ -109,6 +109,10 @@ func TestEitherClockEndsASession(t *testing.T) {
 		if again, err = m.Session(t.Context()); err != nil || again == given || !again.Held() {
 			t.Errorf("given out: %v, held %v", err, again.Held())
 		}
+		m.sessionOver(s, ErrClosed)
+		if left, _, _ := m.present(); left != nil || again.Held() || !errors.Is(context.Cause(again.Context()), ErrClosed) {
+			t.Errorf("given out when it is over: %v, held %v", left, again.Held())
+		}
 	}
 }
 
