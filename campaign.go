@@ -64,16 +64,15 @@ func (m *Member) startCampaign(ctx context.Context, election string, opts Campai
 	if err != nil {
 		return nil, err
 	}
-	err = l.meets(ctx)
-	if err == nil || l.Cause() != nil { // a term that has ended is returned, and its Cause says why
-		return l, nil
+	if err := l.meets(ctx); err != nil && l.Cause() == nil {
+		cause := err
+		if ctx.Err() != nil {
+			cause = ErrResigned
+		}
+		m.leaves(ctx, func(ctx context.Context) { _ = l.leave(ctx, cause, "") }) // which goes on, whatever it returns
+		return nil, err
 	}
-	cause := err
-	if ctx.Err() != nil {
-		cause = ErrResigned
-	}
-	m.leaves(ctx, func(ctx context.Context) { _ = l.leave(ctx, cause, "") }) // which goes on, whatever it returns
-	return nil, err
+	return l, nil // and lost already, perhaps, which its Cause says
 }
 
 // leaves waits until nothing is left of a candidacy, as long as anybody should.

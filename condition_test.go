@@ -284,6 +284,9 @@ func TestATermThatIsLostBeforeItsConditionsAreKnown(t *testing.T) {
 					t.Error("nothing was asked")
 				}
 				if !lead {
+					if len(won.worked) == 0 {
+						t.Fatal("it waits for an answer of no use")
+					}
 					term := <-won.worked
 					if term.Held() || !errors.Is(term.Cause(), tt.cause) {
 						t.Errorf("held: %v, cause %v", term.Held(), term.Cause())
