@@ -167,7 +167,10 @@ func (m *Member) followPolicy(ctx context.Context, c *candidacy, policy Policy) 
 	ticker := time.NewTicker(round)
 	defer ticker.Stop()
 	p := policing{m: m, c: c, policy: policy, self: m.identity()}
-	changed := policy.Changed()
+	var changed <-chan struct{}
+	if err := guarded(func() { changed = policy.Changed() }); err != nil {
+		m.trouble(c.election, "ask policy", err)
+	}
 	for {
 		p.ask(ctx)
 		select {

@@ -100,7 +100,7 @@ func TestAPanicOfACallbackIsReportedAndEndsNothing(t *testing.T) {
 			}
 		}
 		oh := func() { panic(errWork) }
-		policy := &nervous{changed: make(chan struct{}, 1)}
+		policy := &nervous{}
 		a, err := w.tryJoin(tenure.Options{ID: "a", Logger: slog.New(&explosive{}), Trace: &tenure.Trace{
 			SessionStarted: func(tenure.SessionInfo) { oh() },
 			Elected:        func(tenure.TermInfo) { oh() },
@@ -156,10 +156,7 @@ func TestAPanicOfACallbackIsReportedAndEndsNothing(t *testing.T) {
 }
 
 // nervous is a policy that panics when it is told to.
-type nervous struct {
-	changed chan struct{}
-	nervous atomic.Bool
-}
+type nervous struct{ nervous atomic.Bool }
 
 func (n *nervous) ask() tenure.Verdict {
 	if n.nervous.Load() {
@@ -170,7 +167,7 @@ func (n *nervous) ask() tenure.Verdict {
 
 func (n *nervous) ShouldCampaign(tenure.Identity) tenure.Verdict { return n.ask() }
 func (n *nervous) IsValidLeader(tenure.Identity) tenure.Verdict  { return n.ask() }
-func (n *nervous) Changed() <-chan struct{}                      { return n.changed }
+func (n *nervous) Changed() <-chan struct{}                      { panic("nothing changes") }
 
 // explosive is a handler of log records that panics.
 type explosive struct{ slog.Handler }

@@ -41,8 +41,9 @@ type Trace struct {
 	StoodBack func(election string, flaps int, during time.Duration)
 	// Overrun: the function of an ended term still runs after its drain time.
 	Overrun func(TermInfo, time.Duration)
-	// Trouble: a request failed and will be tried again. The election is empty
-	// for requests that belong to the session.
+	// Trouble: a request failed and will be tried again, or a callback ("callback") or a
+	// policy ("ask policy") has panicked. The election is empty for what belongs to the
+	// session.
 	Trouble func(election, request string, err error)
 	// DuplicateWait: Join waits for another owner of the id to go away, for at
 	// most the given time.
