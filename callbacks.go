@@ -24,7 +24,7 @@ type Callbacks struct {
 	// LeaderChanged: somebody leads, or nobody, at first and after every change.
 	LeaderChanged func(Event)
 	// Error: something failed, and Run goes on: a term was refused, BeforeRelease
-	// has failed, or observing the election has.
+	// or LeaderChanged has failed, or observing the election has.
 	Error func(error)
 	// Fatal: Run ends with this error, which it returns, too.
 	Fatal func(error)
@@ -39,7 +39,7 @@ func (c Callbacks) Run(ctx context.Context, m *Member, election string, opts Lea
 	var wg sync.WaitGroup
 	observing, stop := context.WithCancel(ctx)
 	if c.LeaderChanged != nil {
-		wg.Go(func() { c.observe(observing, NewView(m.st, election)) })
+		wg.Go(func() { c.observe(observing, m, election) })
 	}
 	err := m.Lead(ctx, election, c.lead, opts)
 	stop()
@@ -66,13 +66,15 @@ func (c Callbacks) lead(ctx context.Context, t Term) error {
 	return nil
 }
 
-func (c Callbacks) observe(ctx context.Context, v *View) {
-	for ev, err := range v.Observe(ctx) {
-		switch {
-		case err == nil:
-			c.LeaderChanged(ev)
-		case ctx.Err() == nil:
-			c.failed(err)
+func (c Callbacks) observe(ctx context.Context, m *Member, election string) {
+	for ev, err := range NewView(m.st, election).Observe(ctx) {
+		if err == nil {
+			err = guarded(func() { c.LeaderChanged(ev) })
+		} else if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			m.note(func() { c.failed(err) })
 		}
 	}
 }

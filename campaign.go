@@ -3,6 +3,7 @@ package tenure
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tenure-go/tenure/internal/protocol"
@@ -43,8 +44,9 @@ func (c *candidacy) leaving() bool { return c.term == nil && c.dismissed }
 // nothing stays behind in the store: Campaign waits for that, for at most a
 // third of the TTL, after which the member goes on trying.
 //
-// Errors: ErrInvalid, ErrAlreadyCandidate, ErrClosed, ErrDuplicateMember, the
-// error of ctx, and those of the store that trying again cannot mend.
+// Errors: ErrInvalid, ErrAlreadyCandidate, ErrClosed, ErrDuplicateMember,
+// ErrConditionFailed, the error of ctx, and those of the store that trying again
+// cannot mend.
 func (m *Member) Campaign(ctx context.Context, election string, opts CampaignOptions) (*Leadership, error) {
 	l, err := m.startCampaign(ctx, election, opts)
 	if err != nil {
@@ -58,7 +60,26 @@ func (m *Member) startCampaign(ctx context.Context, election string, opts Campai
 	if err != nil {
 		return nil, err
 	}
-	return m.await(ctx, c)
+	l, err := m.await(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.meets(ctx); err != nil && l.Cause() == nil {
+		cause := err
+		if ctx.Err() != nil {
+			cause = ErrResigned
+		}
+		m.leaves(ctx, func(ctx context.Context) { _ = l.leave(ctx, cause, "") }) // which goes on, whatever it returns
+		return nil, err
+	}
+	return l, nil // and lost already, perhaps, which its Cause says
+}
+
+// leaves waits until nothing is left of a candidacy, as long as anybody should.
+func (m *Member) leaves(ctx context.Context, wait func(context.Context)) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.opts.TTL/3)
+	defer cancel()
+	wait(ctx)
 }
 
 // enter registers a candidacy and lets it campaign.
@@ -69,11 +90,17 @@ func (m *Member) enter(ctx context.Context, c *candidacy) (*candidacy, error) {
 	if err := c.opts.validate(); err != nil {
 		return nil, err
 	}
+	if err := checkConds(c.opts.If, m.st.Capabilities()); err != nil {
+		return nil, err
+	}
+	c.opts.If = slices.Clone(c.opts.If)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if p := c.opts.Policy; p != nil && mayCampaign(p, m.identity()) != Yes {
-		c.ineligible = ErrIneligible
+	if p := c.opts.Policy; p != nil {
+		if may, _ := mayCampaign(p, m.identity()); may != Yes { // followPolicy asks, too, and reports
+			c.ineligible = ErrIneligible
+		}
 	}
 	c.priority, c.preemptAfter = c.opts.Priority, c.opts.PreemptAfter
 	c.ctx, c.won, c.done = ctx, make(chan *Leadership, 1), make(chan struct{})
@@ -142,12 +169,12 @@ func (m *Member) await(ctx context.Context, c *candidacy) (*Leadership, error) {
 	m.mu.Lock()
 	m.dismiss(c)
 	m.mu.Unlock()
-	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.opts.TTL/3)
-	defer cancel()
-	select {
-	case <-c.done:
-	case <-leave.Done():
-	}
+	m.leaves(ctx, func(leave context.Context) {
+		select {
+		case <-c.done:
+		case <-leave.Done():
+		}
+	})
 	return nil, ctx.Err()
 }
 

@@ -33,3 +33,8 @@ func (d *deadline) ahead(now protocol.Instant) bool {
 func (d *deadline) left(now protocol.Instant) time.Duration {
 	return time.Duration(min(d.mono.Load()-now.Mono, d.wall.Load()-now.Wall))
 }
+
+// lateness is by how much something came after it was due, by either clock.
+func lateness(now, due protocol.Instant) time.Duration {
+	return time.Duration(max(now.Mono-due.Mono, now.Wall-due.Wall, 0))
+}

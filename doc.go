@@ -83,9 +83,11 @@
 //
 // Leading is what Held reports. It ends cleanly when the function given to Lead
 // returns or Resign is called (the cause is ErrResigned), when the context given
-// to Lead ends (the cause of that context), and with Member.Close (ErrClosed). It
-// ends as cleanly when others want it to, with a cause that is ErrYielded: a transfer,
-// a drain, a higher priority, a Policy, a Health check. All other causes are ErrLost.
+// to Lead ends (the cause of that context), with Member.Close (ErrClosed), and, before
+// anybody works in it, where a condition of its campaign does not hold
+// (ErrConditionFailed). It ends as cleanly when others want it to, with a cause that is
+// ErrYielded: a transfer, a drain, a higher priority, a Policy, a Health check. All
+// other causes are ErrLost.
 //
 // Draining is not held. Things happen in this order: Held is false, the term's
 // context is cancelled with the cause, the function returns, the seat is passed
@@ -234,6 +236,7 @@
 //	a request's time           a Round; 10 s for those of a View, for Drain and for Survey
 //	a Reason's By and Why      up to MaxReason (1 KiB) each, UTF-8
 //	announcement               up to MaxAnnouncement (64 KiB)
+//	conditions of a campaign   one fewer than the store takes in a transaction
 //
 // Not promised:
 //

@@ -2,8 +2,8 @@ package tenure
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/tenure-go/tenure/internal/protocol"
@@ -14,7 +14,8 @@ type Verdict int
 
 // The verdicts.
 const (
-	// Unknown: it cannot tell now. Nothing follows for a while; see Policy.
+	// Unknown: it cannot tell now, or has panicked. Nothing follows for a while; see
+	// Policy.
 	Unknown Verdict = iota
 	Yes
 	No
@@ -147,13 +148,8 @@ func (m *Member) watchHealth(ctx context.Context, election string, check func(co
 func (m *Member) check(ctx context.Context, timeout time.Duration, check func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
-	if err := check(ctx); err != nil {
-		return err
+	if panicked := guarded(func() { err = check(ctx) }); panicked != nil || err != nil {
+		return errors.Join(panicked, err)
 	}
 	return ctx.Err() // what took too long has not said that all is well
 }
@@ -171,7 +167,10 @@ func (m *Member) followPolicy(ctx context.Context, c *candidacy, policy Policy) 
 	ticker := time.NewTicker(round)
 	defer ticker.Stop()
 	p := policing{m: m, c: c, policy: policy, self: m.identity()}
-	changed := policy.Changed()
+	var changed <-chan struct{}
+	if err := guarded(func() { changed = policy.Changed() }); err != nil {
+		m.trouble(c.election, "ask policy", err)
+	}
 	for {
 		p.ask(ctx)
 		select {
@@ -221,11 +220,16 @@ type policing struct {
 }
 
 func (p *policing) ask(ctx context.Context) {
-	should := mayCampaign(p.policy, p.self)
+	should, err := mayCampaign(p.policy, p.self)
 	p.m.bar(p.c, &p.c.ineligible, p.verdict(should))
 	valid := Yes
 	if p.leader.Token != 0 && p.leader.Member != p.self.Member {
-		valid = p.policy.IsValidLeader(Identity{p.leader.Member, p.leader.Endpoint})
+		var unsaid error
+		valid, unsaid = verdictOf(p.policy.IsValidLeader, Identity{p.leader.Member, p.leader.Endpoint})
+		err = errors.Join(err, unsaid)
+	}
+	if err != nil {
+		p.m.trouble(p.c.election, "ask policy", err)
 	}
 	if valid != No || p.token != p.leader.Token {
 		p.token, p.invalid = p.leader.Token, time.Time{}
@@ -236,7 +240,7 @@ func (p *policing) ask(ctx context.Context) {
 	if valid != No || should != Yes || time.Since(p.invalid) < roundOf(p.m.opts.TTL) {
 		return
 	}
-	err := NewView(p.m.st, p.c.election).Depose(ctx, p.leader.Token, Reason{By: p.self.Member, Why: "not a valid leader by its policy"})
+	err = NewView(p.m.st, p.c.election).Depose(ctx, p.leader.Token, Reason{By: p.self.Member, Why: "not a valid leader by its policy"})
 	if err != nil && ctx.Err() == nil {
 		p.m.trouble(p.c.election, "depose", err)
 	}
@@ -246,11 +250,22 @@ func (m *Member) identity() Identity { return Identity{m.opts.ID, m.opts.Endpoin
 
 // mayCampaign asks a policy about its own member. Whoever would be deposed at once
 // does not try.
-func mayCampaign(p Policy, self Identity) Verdict {
-	if v := p.ShouldCampaign(self); v == No || p.IsValidLeader(self) != No {
-		return v
+func mayCampaign(p Policy, self Identity) (Verdict, error) {
+	should, err := verdictOf(p.ShouldCampaign, self)
+	if should == No || err != nil {
+		return should, err
 	}
-	return No
+	valid, err := verdictOf(p.IsValidLeader, self)
+	if valid == No {
+		return No, nil
+	}
+	return should, err
+}
+
+// verdictOf asks. A policy that panics has said nothing.
+func verdictOf(ask func(Identity) Verdict, of Identity) (v Verdict, err error) {
+	err = guarded(func() { v = ask(of) })
+	return v, err
 }
 
 // verdict is why we must not lead.

@@ -3,6 +3,7 @@ package tenure
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/tenure-go/tenure/internal/protocol"
 )
@@ -61,6 +62,9 @@ var (
 	ErrNoLeader = errors.New("tenure: nobody leads")
 	// ErrChanged: the leader is not the one any more that the caller saw.
 	ErrChanged = errors.New("tenure: the leader has changed")
+	// ErrConditionFailed: this member was elected, and a condition of its campaign did
+	// not hold, so that the seat was passed on at once; see CampaignOptions.If.
+	ErrConditionFailed = errors.New("tenure: a condition of the campaign does not hold")
 	// ErrNotCandidate: the member does not wait for the seat, or may not have it.
 	ErrNotCandidate = errors.New("tenure: not a candidate")
 	// ErrPaused: nobody may be elected now; see View.Pause.
@@ -109,6 +113,17 @@ func (e *PanicError) Error() string {
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
+}
+
+// guarded calls what is the user's, and returns its panic.
+func guarded(f func()) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	f()
+	return nil
 }
 
 func invalid(format string, args ...any) error {

@@ -1,6 +1,8 @@
 package tenure
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -71,5 +73,69 @@ func TestHeldAllocatesNothing(t *testing.T) {
 	_, l := newHeld(t, time.Hour)
 	if n := testing.AllocsPerRun(1000, func() { l.Held() }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// A session is held by the same rule as a term: either clock ends it, and what a
+// reader has seen is final for that reader. A member whose session goes on after all
+// gives it out anew.
+func TestEitherClockEndsASession(t *testing.T) {
+	t.Parallel()
+	for name, shift := range map[string]func(*protocol.Instant){
+		"monotonic": func(i *protocol.Instant) { i.Mono -= int64(2 * time.Hour) },
+		"wall":      func(i *protocol.Instant) { i.Wall -= int64(2 * time.Hour) },
+	} {
+		s, _ := newHeld(t, time.Hour)
+		m := &Member{session: s, changed: make(chan struct{})}
+		given, err := m.Session(t.Context())
+		if err != nil || !given.Held() || time.Until(given.Until()) < 59*time.Minute {
+			t.Fatalf("%v, until %v", err, given.Until())
+		}
+		again, err := m.Session(t.Context())
+		if err != nil || again != given {
+			t.Errorf("given out twice, %v", err)
+		}
+		ahead := s.clock.now().Add(time.Hour)
+		passed := ahead
+		shift(&passed)
+		s.trust.set(passed)
+		if given.Held() || given.Until().After(time.Now()) || !errors.Is(context.Cause(given.Context()), ErrSessionExpired) {
+			t.Errorf("held beyond the %s deadline: until %v, cause %v", name, given.Until(), context.Cause(given.Context()))
+		}
+		s.trust.set(ahead) // the reply
+		if given.Held() || given.Until().After(time.Now()) {
+			t.Errorf("held again, until %v", given.Until())
+		}
+		if again, err = m.Session(t.Context()); err != nil || again == given || !again.Held() {
+			t.Errorf("given out: %v, held %v", err, again.Held())
+		}
+		m.sessionOver(s, ErrClosed)
+		if left, _, _ := m.present(); left != nil || again.Held() || !errors.Is(context.Cause(again.Context()), ErrClosed) {
+			t.Errorf("given out when it is over: %v, held %v", left, again.Held())
+		}
+	}
+}
+
+// 1.5: what stops a process or a host shows in how late a round is, by the clock that
+// went on.
+func TestRoundsKnowHowLateTheyAre(t *testing.T) {
+	t.Parallel()
+	for name, shift := range map[string]func(*protocol.Instant){
+		"a process that was stopped": func(i *protocol.Instant) { i.Mono -= int64(time.Minute); i.Wall -= int64(time.Minute) },
+		"a host that slept":          func(i *protocol.Instant) { i.Wall -= int64(time.Minute) },
+		"a wall clock set back":      func(i *protocol.Instant) { i.Mono -= int64(time.Minute); i.Wall += int64(time.Hour) },
+	} {
+		s, _ := newHeld(t, time.Hour)
+		s.rounds, s.lease.TTL, s.due = map[uint64]started{}, 3*time.Hour, s.clock.now()
+		s.begun(1)
+		s.due = s.due.Add(-time.Hour) // that is now
+		shift(&s.due)
+		s.begun(2)
+		if first, late := s.rounds[1].late, s.rounds[2].late; first > time.Minute/2 || late < time.Minute || late > 2*time.Minute {
+			t.Errorf("%s: %v late, and before it %v", name, late, first)
+		}
+		if left := time.Duration(s.due.Mono - s.clock.now().Mono); left > time.Hour || left < 59*time.Minute {
+			t.Errorf("%s: the next is due in %v", name, left)
+		}
 	}
 }

@@ -40,8 +40,8 @@ func Lead(ctx context.Context, st store.Store, election string, work func(contex
 // LeadOptions.ReleaseOverrun for the other choice.
 //
 // Errors, besides those of work: ErrInvalid, ErrAlreadyCandidate, ErrClosed,
-// ErrDuplicateMember, ErrDrainTimeout, the error of ctx when it ends while
-// waiting, and those of the store that trying again cannot mend.
+// ErrDuplicateMember, ErrConditionFailed, ErrDrainTimeout, the error of ctx when it
+// ends while waiting, and those of the store that trying again cannot mend.
 func (m *Member) Lead(ctx context.Context, election string, work func(context.Context, Term) error, opts LeadOptions) error {
 	opts, err := opts.withDefaults()
 	if err == nil && work == nil {
@@ -115,7 +115,7 @@ func (l *Leadership) attend(ctx context.Context, work func(context.Context, Term
 	stop := context.AfterFunc(ctx, func() { l.resign(context.Cause(ctx)) })
 	defer stop()
 	result := make(chan ending, 1)
-	go l.work(work, opts, result)
+	go l.work(ctx, work, opts, result)
 	select {
 	case r := <-result:
 		return r.outcome, r.err
@@ -147,14 +147,19 @@ type ending struct {
 	err     error
 }
 
-// work calls the functions of a term, one after the other.
-func (l *Leadership) work(work func(context.Context, Term) error, opts LeadOptions, result chan<- ending) {
-	call(l.ctx, l, work, func(err error) {
-		how := finished
-		if l.ctx.Err() != nil {
-			how = stopped
+// work calls the functions of a term, one after the other, if the conditions of its
+// campaign hold. Checking them is a part of waiting: ctx is that of Lead.
+func (l *Leadership) work(ctx context.Context, work func(context.Context, Term) error, opts LeadOptions, result chan<- ending) {
+	if err := l.meets(ctx); err != nil {
+		cause := err
+		if ctx.Err() != nil {
+			cause = context.Cause(ctx)
 		}
-		l.resign(ErrResigned)
+		result <- ending{l.stop(cause), l.fail("lead", err)}
+		return
+	}
+	call(l.ctx, l, work, func(err error) {
+		how := l.stop(ErrResigned)
 		if opts.BeforeRelease == nil {
 			result <- ending{how, err}
 			return
@@ -168,6 +173,16 @@ func (l *Leadership) work(work func(context.Context, Term) error, opts LeadOptio
 			result <- ending{how, err}
 		})
 	})
+}
+
+// stop ends a term that may have ended, and says which of the two it was.
+func (l *Leadership) stop(cause error) outcome {
+	how := finished
+	if l.ctx.Err() != nil {
+		how = stopped
+	}
+	l.resign(cause)
+	return how
 }
 
 // call turns every way in which a function can end into an error, for what follows.

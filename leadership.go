@@ -28,8 +28,8 @@ type Term interface {
 	// is no longer held still has one.
 	Until() time.Time
 	// Cause says why the term has ended: ErrResigned, ErrClosed, the cause of the
-	// context given to Lead, an error that is ErrLost, or one that is ErrYielded. It
-	// is nil before.
+	// context given to Lead, an error that is ErrLost, or one that is ErrYielded; or
+	// what its campaign has returned because of CampaignOptions.If. It is nil before.
 	Cause() error
 	// Resign ends the term. Inside Lead it returns at once, and the seat is
 	// handed over when the function has returned. Otherwise it waits until the
@@ -219,16 +219,25 @@ func Data(st store.Store) store.Store { return store.Sub(st, protocol.DataPrefix
 // Any other error is the store's; ErrUnavailable and a context's error leave
 // the outcome unknown.
 func (l *Leadership) Commit(ctx context.Context, tx store.Tx) (store.Result, error) {
+	res, err := l.apply(ctx, tx)
+	if err != nil {
+		return store.Result{}, l.fail("commit", err)
+	}
+	return res, nil
+}
+
+// apply is Commit, with errors as they are.
+func (l *Leadership) apply(ctx context.Context, tx store.Tx) (store.Result, error) {
 	if !l.Held() {
-		return store.Result{}, l.fail("commit", l.lossCause())
+		return store.Result{}, l.lossCause()
 	}
 	// The prefix would make a forbidden empty key look allowed.
 	if err := tx.Validate(l.s.m.st.Capabilities()); err != nil {
-		return store.Result{}, l.fail("commit", err)
+		return store.Result{}, err
 	}
 	res, err := l.commit(ctx, tx.Under(protocol.DataPrefix))
 	if err != nil {
-		return store.Result{}, l.fail("commit", err)
+		return store.Result{}, err
 	}
 	entries := res.Entries
 	res.Entries = nil

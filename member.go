@@ -29,7 +29,8 @@ type Member struct {
 	notes    *inbox[func()]
 
 	mu         sync.Mutex
-	session    *session // nil while it is being remade
+	session    *session      // nil while it is being remade
+	changed    chan struct{} // closed, and replaced, when there is one, or will be none
 	candidates map[string]*candidacy
 	flaps      map[string]*flaps // by election
 	unwell     error             // why the member must lead nothing
@@ -81,6 +82,7 @@ func join(ctx context.Context, st store.Store, opts Options) (*Member, error) {
 		notes:      newInbox[func()](),
 		candidates: map[string]*candidacy{},
 		flaps:      map[string]*flaps{},
+		changed:    make(chan struct{}),
 		abandoned:  make(chan struct{}),
 		closed:     make(chan struct{}),
 	}
@@ -166,6 +168,7 @@ func (m *Member) run(s *session) {
 		case <-m.ctx.Done():
 			close(s.stop)
 			<-done
+			m.sessionOver(s, ErrClosed)
 			if m.closeErr == nil {
 				m.revoke(s.lease.ID)
 			} // else a function that overran may be at work: the lease ends by itself
@@ -182,6 +185,7 @@ func (m *Member) end(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.err = err
+	m.sessionChanged()
 	for _, c := range m.candidates {
 		if c.term == nil || m.closing {
 			m.finish(c, err)
@@ -194,6 +198,7 @@ func (m *Member) began(s *session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.session = s
+	m.sessionChanged()
 	for _, c := range m.candidates {
 		if c.waiting() {
 			s.inbox.put(m.wish(c))
@@ -269,7 +274,9 @@ func (m *Member) reopen() *session {
 func (m *Member) Close() error {
 	m.mu.Lock()
 	first := !m.closing
-	m.closing = true
+	if m.closing = true; first {
+		m.sessionChanged()
+	}
 	m.mu.Unlock()
 	if first {
 		m.closeErr = m.drain()
@@ -330,8 +337,19 @@ func (m *Member) notify(ended chan struct{}) {
 			running = false
 		}
 		for _, f := range m.notes.takeAll() {
-			f()
+			if err := guarded(f); err != nil {
+				m.panicked(err)
+			}
 		}
+	}
+}
+
+// panicked reports a panic of a Trace callback or of the log handler: to both, because
+// one of them may be left.
+func (m *Member) panicked(err error) {
+	_ = guarded(func() { m.opts.Logger.Error("a callback panicked", "member", m.opts.ID, "error", err) })
+	if f := m.opts.Trace.Trouble; f != nil {
+		_ = guarded(func() { f("", "callback", err) })
 	}
 }
 

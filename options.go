@@ -96,6 +96,15 @@ type CampaignOptions struct {
 	Policy Policy
 	// Health is as in Options, for this election alone.
 	Health func(context.Context) error
+	// If are conditions of leading, on keys as seen through Data. They are checked
+	// when the member has been elected and before anybody knows of it here, in one
+	// transaction with the term's own: at some moment of the term all of them held.
+	// Where one does not hold, the term ends and the seat goes to the next in line, and
+	// the campaign with ErrConditionFailed; to others it was a short term. A term whose
+	// conditions hold is not ended when they do no longer: put them into each Commit
+	// where that matters. What the store leaves unanswered is asked again; nobody leads
+	// meanwhile, as long as the session is renewed.
+	If []store.Cond
 }
 
 // LeadOptions are the settings of Member.Lead. The zero value works.
@@ -105,6 +114,7 @@ type LeadOptions struct {
 	PreemptAfter time.Duration
 	Policy       Policy
 	Health       func(context.Context) error
+	If           []store.Cond
 
 	// DrainTimeout is how long the function may take to return after its context
 	// was cancelled, before that is reported (Trace.Overrun). Default 30 s.
@@ -120,8 +130,8 @@ type LeadOptions struct {
 	// context, with an error of the function, or with Close. When nobody else
 	// waits, the function is called again at once.
 	Requeue bool
-	// Retry keeps the member in line when its function has failed or panicked: the
-	// seat is handed over, the failure is counted (Options.FlapLimit) and reported
+	// Retry keeps the member in line when its function has failed or panicked, or a
+	// condition of If does not hold: the seat is handed over, the failure is counted (Options.FlapLimit) and reported
 	// (Trace.Failed), and Lead campaigns again. A member that fails at every
 	// election so stands back ever longer, up to a minute.
 	Retry bool
@@ -129,14 +139,14 @@ type LeadOptions struct {
 	// has returned and before the seat is passed on. Its context is alive and ends
 	// after the DrainTimeout. Term.Cause says why the term has ended; where that is
 	// ErrLost, the seat may be another's already. Its error is treated as one of the
-	// function.
+	// function. Where a condition of If has failed there was no function, nor is this.
 	BeforeRelease func(context.Context, Term) error
 
 	failed func(error) // called back, too, where Trace.Failed is
 }
 
 func (o LeadOptions) campaign() CampaignOptions {
-	return CampaignOptions{Priority: o.Priority, PreemptAfter: o.PreemptAfter, Policy: o.Policy, Health: o.Health}
+	return CampaignOptions{Priority: o.Priority, PreemptAfter: o.PreemptAfter, Policy: o.Policy, Health: o.Health, If: o.If}
 }
 
 func (o Options) withDefaults(caps store.Capabilities) (Options, error) {

@@ -26,9 +26,10 @@ type session struct {
 
 	// Owned by run.
 	terms   map[string]*Leadership
-	rounds  map[uint64]time.Time // under way, since when
-	unwatch func()               // ends the watch, of its own terms or of all seats
-	lines   map[string]func()    // ends the watch of a line
+	rounds  map[uint64]started // under way
+	due     protocol.Instant   // the next round
+	unwatch func()             // ends the watch, of its own terms or of all seats
+	lines   map[string]func()  // ends the watch of a line
 
 	ctx    context.Context // of all requests and watches
 	cancel context.CancelFunc
@@ -38,6 +39,16 @@ type session struct {
 
 	commits *workers[protocol.Commit]
 	looks   *workers[protocol.Look]
+
+	// Guarded by Member.mu.
+	given *Session // to users; nil: to none yet
+	over  bool
+}
+
+// started is when a round began, and how late that was.
+type started struct {
+	at   time.Time
+	late time.Duration
 }
 
 // newSession wraps a lease that was just granted; sent is the moment before.
@@ -48,7 +59,7 @@ func newSession(m *Member, lease store.Lease, c clock, sent protocol.Instant) *s
 		clock:   c,
 		inbox:   newInbox[protocol.Event](),
 		terms:   map[string]*Leadership{},
-		rounds:  map[uint64]time.Time{},
+		rounds:  map[uint64]started{},
 		lines:   map[string]func(){},
 		unwatch: func() {},
 		stop:    make(chan struct{}),
@@ -83,6 +94,7 @@ func (s *session) info() SessionInfo {
 func (s *session) run() {
 	s.watchSeats(false)
 	s.watch(s.ctx, protocol.ControlPrefix)
+	s.due = s.clock.now()
 	s.loop()
 	s.commits.drop()
 	s.looks.drop()
@@ -105,6 +117,7 @@ func (s *session) loop() {
 			for _, action := range s.core.Step(s.clock.now(), ev) {
 				if over, ok := action.(protocol.Over); ok {
 					s.cause = over.Cause
+					s.m.sessionOver(s, over.Cause)
 					return
 				}
 				s.do(action)
@@ -183,7 +196,7 @@ func (s *session) follow(ctx context.Context, prefix string, each func(store.Bat
 func (s *session) do(action protocol.Action) {
 	switch a := action.(type) {
 	case protocol.Round:
-		s.rounds[a.ID] = time.Now()
+		s.begun(a.ID)
 		s.wg.Go(func() { s.round(a) })
 	case protocol.Commit:
 		s.commits.put(a, s.wg.Go)
@@ -266,9 +279,23 @@ func (s *session) round(a protocol.Round) {
 	s.inbox.put(protocol.Listed{Round: a.ID, Sent: sent, Listing: l, Err: err})
 }
 
+// begun notes that a round begins. What made it late has stopped this whole process, or
+// its host: nothing that the session does takes long.
+func (s *session) begun(id uint64) {
+	t := time.Now()
+	now := s.clock.instant(t)
+	s.rounds[id] = started{t, lateness(now, s.due)}
+	s.due = now.Add(roundOf(s.lease.TTL))
+}
+
 func (s *session) roundDone(a protocol.RoundDone) {
-	took := time.Since(s.rounds[a.ID])
+	r := s.rounds[a.ID]
 	delete(s.rounds, a.ID)
 	now := time.Now()
-	s.m.roundDone(RoundInfo{Took: took, Until: now.Add(s.trust.left(s.clock.instant(now))), Err: a.Err})
+	s.m.roundDone(RoundInfo{
+		Took:  now.Sub(r.at),
+		Late:  r.late,
+		Until: now.Add(s.trust.left(s.clock.instant(now))),
+		Err:   a.Err,
+	})
 }

@@ -258,7 +258,7 @@ var errTold = errors.New("told to stop")
 
 func isCause(err error) bool {
 	return slices.ContainsFunc([]error{
-		tenure.ErrResigned, tenure.ErrClosed, tenure.ErrLost, tenure.ErrYielded, errTold,
+		tenure.ErrResigned, tenure.ErrClosed, tenure.ErrLost, tenure.ErrYielded, tenure.ErrConditionFailed, errTold,
 	}, func(target error) bool { return errors.Is(err, target) })
 }
 
@@ -273,7 +273,11 @@ type work struct {
 	retry   bool
 	preempt time.Duration
 	before  func(context.Context, tenure.Term) error
+	conds   []store.Cond
 }
+
+// shellOpen is a condition that operators change.
+var shellOpen = []store.Cond{store.Absent("closed")}
 
 func randomWork(r *rand.Rand) work {
 	w := work{life: time.Hour, drain: shellDrain, release: r.IntN(3) == 0, retry: r.IntN(3) == 0}
@@ -290,6 +294,9 @@ func randomWork(r *rand.Rand) work {
 				return fmt.Errorf("the context of BeforeRelease had ended: %w", ctx.Err())
 			}
 		}
+	}
+	if r.IntN(3) == 0 {
+		w.conds = shellOpen
 	}
 	w.after = func(context.Context, tenure.Term) error { return nil }
 	if r.IntN(2) == 0 {
@@ -340,7 +347,7 @@ func (m *shellMember) lead(election string, w work) {
 			return m.work(ctx, term, election, w)
 		}, tenure.LeadOptions{
 			DrainTimeout: w.drain, ReleaseOverrun: w.release, Priority: int(w.life % 2), Retry: w.retry,
-			PreemptAfter: w.preempt, BeforeRelease: w.before, Policy: m.policy,
+			PreemptAfter: w.preempt, BeforeRelease: w.before, Policy: m.policy, If: w.conds,
 		})
 		cancel(nil)
 		m.mu.Lock()
@@ -406,7 +413,11 @@ func (m *shellMember) campaign(election string, wait, hold, bound time.Duration,
 	m.run.live.Go(func() {
 		ctx, cancel := context.WithTimeout(m.run.ctx, wait)
 		defer cancel()
-		l, err := m.Campaign(ctx, election, tenure.CampaignOptions{})
+		var opts tenure.CampaignOptions
+		if resign {
+			opts.If = shellOpen
+		}
+		l, err := m.Campaign(ctx, election, opts)
 		m.returned("Campaign", err)
 		if err != nil {
 			return
@@ -447,7 +458,7 @@ func (m *shellMember) returned(call string, err error) {
 	}
 	for _, target := range []error{
 		nil, errWork, errTold, context.Canceled, context.DeadlineExceeded, tenure.ErrClosed, tenure.ErrAlreadyCandidate,
-		tenure.ErrDrainTimeout, tenure.ErrDuplicateMember, store.ErrClosed,
+		tenure.ErrConditionFailed, tenure.ErrDrainTimeout, tenure.ErrDuplicateMember, store.ErrClosed,
 	} {
 		if errors.Is(err, target) {
 			return

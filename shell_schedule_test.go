@@ -266,7 +266,7 @@ func (s *shellRun) operate(m *shellMember, election string) {
 	v := tenure.NewView(s.a.Store(), election)
 	reason := tenure.Reason{By: "eve", Why: "why not"}
 	to := pickShell(s.r, s.here())
-	change, verdict := s.r.IntN(12), tenure.Verdict(s.r.IntN(3))
+	change, verdict := s.r.IntN(14), tenure.Verdict(s.r.IntN(3))
 	s.live.Go(func() {
 		defer cancel()
 		var err error
@@ -291,6 +291,8 @@ func (s *shellRun) operate(m *shellMember, election string) {
 			m.unwell.Store(!m.unwell.Load())
 		case 11:
 			err = m.SetPriority(election, len(to.ID())%2)
+		case 12, 13:
+			err = s.closed(ctx, change == 13)
 		}
 		for _, known := range []error{
 			nil, tenure.ErrNoLeader, tenure.ErrChanged, tenure.ErrNotCandidate, tenure.ErrPaused, tenure.ErrWentElsewhere, ctx.Err(),
@@ -301,6 +303,16 @@ func (s *shellRun) operate(m *shellMember, election string) {
 		}
 		s.problem("operating on %s: %v", election, err)
 	})
+}
+
+// closed makes the condition shellOpen fail, or hold.
+func (s *shellRun) closed(ctx context.Context, is bool) error {
+	tx := put("closed", "")
+	if !is {
+		tx.Then = []store.Op{store.Delete("closed")}
+	}
+	_, err := tenure.Data(s.a.Store()).Commit(ctx, tx)
+	return err
 }
 
 // relent takes back all that operators and policies want.
@@ -321,6 +333,9 @@ func (s *shellRun) relent() {
 		if err := tenure.NewView(s.a.Store(), election).Unpause(s.ctx); err != nil {
 			s.problem("unpause: %v", err)
 		}
+	}
+	if err := s.closed(s.ctx, false); err != nil {
+		s.problem("open: %v", err)
 	}
 }
 

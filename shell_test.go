@@ -62,6 +62,7 @@ func TestShell(t *testing.T) {
 	for _, cause := range []error{
 		tenure.ErrResigned, tenure.ErrClosed, tenure.ErrSessionExpired, tenure.ErrUnproven, tenure.ErrDeposed,
 		tenure.ErrTransferred, tenure.ErrPreempted, tenure.ErrDrained, tenure.ErrIneligible, tenure.ErrUnhealthy,
+		tenure.ErrConditionFailed,
 	} {
 		if total.ended(cause) == 0 {
 			t.Errorf("no term ended because of %v", cause)

@@ -13,7 +13,8 @@ type Token = store.Revision
 // Trace is a set of callbacks for metrics, tests and alerts. Each may be nil.
 // They are called one at a time, in the order of what happened, and apart from
 // the protocol: a slow one delays other callbacks and log lines, nothing else.
-// They must return, and must not call Close.
+// They must return, and must not call Close. A panic of one is told to Trouble and to
+// the Logger, as a *PanicError.
 type Trace struct {
 	// SessionStarted: a lease was granted. Members remake a lost session.
 	SessionStarted func(SessionInfo)
@@ -30,8 +31,8 @@ type Trace struct {
 	// next one succeeds: a third of the TTL at most is left. It is called once for
 	// each time that it comes to that.
 	Warning func(TermInfo, time.Duration)
-	// Failed: the function of a term, or its BeforeRelease, has failed, and the
-	// member campaigns again, with LeadOptions.Retry or because the term was ended by
+	// Failed: the function of a term, or its BeforeRelease, has failed, or a condition
+	// of LeadOptions.If, and the member campaigns again, with LeadOptions.Retry or because the term was ended by
 	// others. That it was told to stop is no failure.
 	Failed func(TermInfo, error)
 	// StoodBack: the member stands back from an election for so long, because that
@@ -40,8 +41,9 @@ type Trace struct {
 	StoodBack func(election string, flaps int, during time.Duration)
 	// Overrun: the function of an ended term still runs after its drain time.
 	Overrun func(TermInfo, time.Duration)
-	// Trouble: a request failed and will be tried again. The election is empty
-	// for requests that belong to the session.
+	// Trouble: a request failed and will be tried again, or a callback ("callback") or a
+	// policy ("ask policy") has panicked. The election is empty for what belongs to the
+	// session.
 	Trouble func(election, request string, err error)
 	// DuplicateWait: Join waits for another owner of the id to go away, for at
 	// most the given time.
@@ -65,6 +67,10 @@ type TermInfo struct {
 type RoundInfo struct {
 	// Took is from before the renewal was sent until its answer.
 	Took time.Duration
+	// Late is how long after it was due it was sent, by whichever clock says more. What
+	// is not next to nothing is a process that was stopped or starved, a host that
+	// slept, or a wall clock that was set forward.
+	Late time.Duration
 	// Until is the session's deadline after it.
 	Until time.Time
 	Err   error

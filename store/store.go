@@ -199,6 +199,20 @@ func (c Cond) Holds(e *Entry) bool {
 	}
 }
 
+// String says what the condition asks.
+func (c Cond) String() string {
+	switch c.Kind {
+	case CondAbsent:
+		return fmt.Sprintf("key %q is absent", c.Key)
+	case CondExists:
+		return fmt.Sprintf("key %q exists", c.Key)
+	case CondModifiedAt:
+		return fmt.Sprintf("key %q was modified last at %d", c.Key, c.Revision)
+	default:
+		return fmt.Sprintf("condition of unknown kind %d on key %q", c.Kind, c.Key)
+	}
+}
+
 // Op is one write of a transaction.
 type Op struct {
 	Delete bool
