@@ -101,10 +101,10 @@ $(golangcilint):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCILINT_VERSION)
 
 .PHONY: etcd
-etcd: $(etcd) $(etcd)-skewed ## build the etcd servers that tests run against into ./bin
+etcd: $(etcd) $(etcd)-faulty ## build the etcd servers that tests run against into ./bin
 
 $(etcd): # "go install" refuses modules with replace directives
 	cd tools/etcd && GOWORK=off $(GO) build -o $(CURDIR)/$@ go.etcd.io/etcd/server/v3
 
-$(etcd)-skewed: tools/etcd/skewed tools/etcd/testdata/skew.go
-	tools/etcd/skewed $@
+$(etcd)-faulty: tools/etcd/faulty tools/etcd/testdata/skew.go tools/etcd/testdata/stall.go
+	tools/etcd/faulty $@

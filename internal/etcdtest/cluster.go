@@ -35,6 +35,10 @@ type Options struct {
 	Quota int
 	// SettableClocks: Member.SetClock works.
 	SettableClocks bool
+	// StallableDisks: Member.StallDisk works, on Linux.
+	StallableDisks bool
+	// Partitions: Cluster.Isolate works.
+	Partitions bool
 	// ElectionTimeout is etcd's own. The default of 500 ms makes the shortest TTL
 	// of a lease 1 s; etcd's default of 1 s makes it 2 s.
 	ElectionTimeout time.Duration
@@ -61,8 +65,8 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 		return nil, err
 	}
 	opts.Members = max(opts.Members, 1)
-	if opts.SettableClocks {
-		binary += skewed
+	if opts.SettableClocks || opts.StallableDisks {
+		binary += faulty
 	}
 	if opts.ElectionTimeout == 0 {
 		opts.ElectionTimeout = 500 * time.Millisecond
@@ -102,10 +106,18 @@ func start(ctx context.Context, binary string, opts Options) (c *Cluster, err er
 			metrics:  fmt.Sprintf("http://127.0.0.1:%d", ports[3*i+2]),
 			binary:   binary,
 		}
+		m.advertised = m.peer
+		if opts.Partitions {
+			if m.peers, err = newProxy("127.0.0.1", m.peer, sender); err != nil {
+				return c, err
+			}
+			m.advertised = m.peers.Endpoint
+		}
 		m.log = filepath.Join(c.dir, m.Name+".log")
 		m.clock = filepath.Join(c.dir, m.Name+".clock")
+		m.stall = filepath.Join(c.dir, m.Name+".stall")
 		c.Members = append(c.Members, m)
-		peers = append(peers, m.Name+"="+m.peer)
+		peers = append(peers, m.Name+"="+m.advertised)
 	}
 	for _, m := range c.Members {
 		m.args = c.args(m, strings.Join(peers, ","))
@@ -115,6 +127,11 @@ func start(ctx context.Context, binary string, opts Options) (c *Cluster, err er
 	}
 	if err := c.Await(ctx, c.Members...); err != nil {
 		return c, err
+	}
+	for _, m := range c.Members {
+		if err := m.learnID(ctx); err != nil {
+			return c, err
+		}
 	}
 	if opts.Password != "" {
 		return c, c.enableAuth(ctx)
@@ -134,13 +151,15 @@ func (c *Cluster) args(m *Member, peers string) []string {
 		"--name=" + m.Name,
 		"--data-dir=" + filepath.Join(c.dir, m.Name),
 		"--listen-client-urls=" + m.Endpoint, "--advertise-client-urls=" + m.Endpoint,
-		"--listen-peer-urls=" + m.peer, "--initial-advertise-peer-urls=" + m.peer,
+		"--listen-peer-urls=" + m.peer, "--initial-advertise-peer-urls=" + m.advertised,
 		"--listen-metrics-urls=" + m.metrics,
 		"--initial-cluster=" + peers,
 		fmt.Sprintf("--election-timeout=%d", c.opts.ElectionTimeout.Milliseconds()),
 		fmt.Sprintf("--heartbeat-interval=%d", c.opts.ElectionTimeout.Milliseconds()/10),
 		"--log-level=error",
-		"--unsafe-no-fsync", // no test cuts the power
+	}
+	if !c.opts.StallableDisks {
+		args = append(args, "--unsafe-no-fsync") // no test cuts the power
 	}
 	if c.Certs != nil {
 		args = append(args, "--cert-file="+c.Certs.Server, "--key-file="+c.Certs.ServerKey)
@@ -250,7 +269,13 @@ func (c *Cluster) Close() error {
 		all.Go(m.Kill)
 	}
 	all.Wait()
-	return os.RemoveAll(c.dir)
+	var errs []error
+	for _, m := range c.Members {
+		if m.peers != nil {
+			errs = append(errs, m.peers.Close())
+		}
+	}
+	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
 }
 
 // enableAuth makes root the only user.

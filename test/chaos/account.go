@@ -1,0 +1,371 @@
+//go:build unix
+
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tenure-go/tenure"
+	"github.com/tenure-go/tenure/store"
+	"github.com/tenure-go/tenure/tenuretest"
+)
+
+// account is all that was told, by workers and by etcd.
+type account struct {
+	mu       sync.Mutex
+	events   []tenuretest.Event // of workers, and faults
+	etcd     []tenuretest.Event
+	freed    map[store.Revision]bool // seats that transactions of members have freed
+	terms    map[term]*life
+	written  map[write]bool
+	refused  map[write]bool
+	taken    []taking
+	problems []error
+	counts   map[string]int
+	news     chan struct{}
+}
+
+type term struct {
+	election, member string
+	token            tenure.Token
+}
+
+// write is one guarded write; no other has its number.
+type write struct {
+	term
+	n int
+}
+
+// life is what is known of a term. Yes is the place of the last Held but the first,
+// which stands for all in between.
+type life struct {
+	elected, ended, working bool
+	first, last             int64 // that it was held
+	yes                     int
+	no                      bool
+}
+
+// taking is a term whose seat a third party took away, before a moment.
+type taking struct {
+	term
+	before int64
+}
+
+func newAccount() *account {
+	return &account{
+		freed: map[store.Revision]bool{}, terms: map[term]*life{}, written: map[write]bool{}, refused: map[write]bool{},
+		counts: map[string]int{}, news: make(chan struct{}),
+	}
+}
+
+// changed wakes who waits for news. a.mu is held.
+func (a *account) changed() {
+	close(a.news)
+	a.news = make(chan struct{})
+}
+
+// tell takes a report of a worker.
+func (a *account) tell(member string, r report) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	defer a.changed()
+	switch r.What {
+	case freed:
+		a.freed[r.Revision] = true
+	case refused:
+		a.counts["writes refused"]++
+		a.refused[write{term{r.Election, member, r.Token}, r.N}] = true
+	case problem:
+		a.problems = append(a.problems, fmt.Errorf("%s: %s (%s): %s", member, r.Text, r.Election, r.Err))
+	default:
+		if e, ok := r.event(member); ok {
+			a.take(e)
+		}
+	}
+}
+
+// take takes an event. Of the answers of Held only what matters is kept.
+func (a *account) take(e tenuretest.Event) {
+	switch e.Kind {
+	case tenuretest.Elected, tenuretest.Ended, tenuretest.Held, tenuretest.NotHeld, tenuretest.WorkBegan, tenuretest.WorkReturned:
+	case tenuretest.Confirmed:
+		a.counts["writes confirmed"]++
+		a.events = append(a.events, e)
+		return
+	case tenuretest.ObservedGap:
+		a.counts["gaps observed"]++
+		fallthrough
+	default:
+		a.events = append(a.events, e)
+		return
+	}
+	id := term{e.Election, e.Member, e.Token}
+	t := a.terms[id]
+	if t == nil {
+		t = &life{}
+		a.terms[id] = t
+	}
+	switch at := e.At.UnixNano(); e.Kind {
+	case tenuretest.Elected:
+		t.elected = true
+	case tenuretest.Ended:
+		t.ended = true
+		a.counts["terms"]++
+		if errors.Is(e.Err, tenure.ErrLost) {
+			a.counts["terms lost"]++
+		}
+	case tenuretest.WorkBegan:
+		t.working = true
+	case tenuretest.WorkReturned:
+		t.working = false
+	case tenuretest.NotHeld:
+		t.no = true
+	case tenuretest.Held:
+		t.last = max(t.last, at)
+		if t.first == 0 {
+			t.first = at
+			break
+		}
+		if t.yes > 0 && !t.no && !t.ended {
+			if last := &a.events[t.yes]; last.At.Before(e.At) {
+				last.At = e.At
+			}
+			return
+		}
+		t.yes = len(a.events)
+	}
+	a.events = append(a.events, e)
+}
+
+// record takes an event of the campaign itself.
+func (a *account) record(e tenuretest.Event) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e.At = moment(clock())
+	a.take(e)
+}
+
+// died takes note of a worker that was killed. Nobody tells how its terms end, so
+// this does: they were lost, with all that worked in them.
+func (a *account) died(member string, elections []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := tenuretest.Event{At: moment(clock()), Member: member, Err: told{"killed", true}}
+	for id, t := range a.terms {
+		if id.member != member || t.ended {
+			continue
+		}
+		e.Election, e.Token = id.election, id.token
+		if !t.elected {
+			e.Kind = tenuretest.Elected
+			a.take(e)
+		}
+		if t.working {
+			e.Kind = tenuretest.WorkReturned
+			a.take(e)
+		}
+		e.Kind = tenuretest.Ended
+		a.take(e)
+	}
+	for _, election := range elections {
+		a.take(tenuretest.Event{At: e.At, Kind: tenuretest.Unwanted, Member: member, Election: election})
+	}
+}
+
+// seat takes what etcd says of a seat.
+func (a *account) seat(e tenuretest.Event) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e.At = moment(clock())
+	a.etcd = append(a.etcd, e)
+}
+
+// wrote takes a guarded write that has taken effect.
+func (a *account) wrote(w record, rev store.Revision) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.counts["writes"]++
+	a.written[write{term{w.Election, w.Member, w.Token}, w.N}] = true
+	a.etcd = append(a.etcd, tenuretest.Event{
+		At: moment(clock()), Kind: tenuretest.Wrote, Member: w.Member, Election: w.Election, Token: w.Token, Revision: rev,
+	})
+}
+
+// took takes note that a third party has taken a seat away.
+func (a *account) took(t term) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.taken = append(a.taken, taking{t, clock()})
+}
+
+// fresh is how old an answer of Held may be that says who is in office. It is also
+// that of a worker which is very slow.
+const fresh = 500 * time.Millisecond
+
+// inOffice returns the terms whose holders have said so last, and a moment ago.
+func (a *account) inOffice() []term {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	since := clock() - int64(fresh)
+	var all []term
+	for id, t := range a.terms {
+		if t.last > since && !t.no && !t.ended {
+			all = append(all, id)
+		}
+	}
+	slices.SortFunc(all, func(x, y term) int {
+		return cmp.Or(cmp.Compare(x.election, y.election), cmp.Compare(y.token, x.token))
+	})
+	return all
+}
+
+// ledSince reports whether somebody has held each of the elections since a moment.
+func (a *account) ledSince(since int64, elections []string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	led := map[string]bool{}
+	for id, t := range a.terms {
+		led[id.election] = led[id.election] || t.last > since
+	}
+	return !slices.ContainsFunc(elections, func(e string) bool { return !led[e] })
+}
+
+// newest returns the highest tokens of all seats, by election.
+func (a *account) newest() map[string]tenure.Token {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	tokens := map[string]tenure.Token{}
+	for _, e := range a.etcd {
+		if e.Kind == tenuretest.SeatTaken {
+			tokens[e.Election] = max(tokens[e.Election], e.Token)
+		}
+	}
+	return tokens
+}
+
+// hasObserved reports whether a member was told of a token, or of a newer one.
+func (a *account) hasObserved(member, election string, token tenure.Token) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range slices.Backward(a.events) {
+		if e.Kind == tenuretest.ObservedLeader && e.Member == member && e.Election == election {
+			return e.Token >= token
+		}
+	}
+	return false
+}
+
+// count returns one of the counts.
+func (a *account) count(what string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.counts[what]
+}
+
+// history is what was told of some elections, of workers up to a moment.
+func (a *account) history(upTo int64, elections ...string) *tenuretest.History {
+	h := tenuretest.NewHistory()
+	about := func(e tenuretest.Event) bool { return e.Election == "" || slices.Contains(elections, e.Election) }
+	for _, e := range a.events {
+		if e.Kind == tenuretest.Held && a.terms[term{e.Election, e.Member, e.Token}].first <= upTo {
+			e.At = moment(min(e.At.UnixNano(), upTo)) // one that stands for all until later
+		}
+		if about(e) && e.At.UnixNano() <= upTo {
+			h.Record(e)
+		}
+	}
+	for _, e := range a.etcd {
+		if e.Kind == tenuretest.SeatFreed && !a.freed[e.Revision] {
+			e.Err = tenure.ErrSessionExpired
+		}
+		if about(e) {
+			h.Record(e)
+		}
+	}
+	return h
+}
+
+// check judges all that was told up to a moment. Etcd's part must go further.
+func (a *account) check(upTo int64, x tenuretest.Expect) error {
+	bounds, err := tenure.Options{TTL: ttl}.Bounds()
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	strict, disturbed := a.history(upTo, orderly...), a.history(upTo, prey)
+	errs := slices.Clone(a.problems)
+	for w := range a.refused {
+		if a.written[w] {
+			errs = append(errs, fmt.Errorf("%s was told that its write %d of %s, token %d, was refused, and it took effect", w.member, w.n, w.election, w.token))
+		}
+	}
+	for _, t := range a.taken {
+		l := a.terms[t.term]
+		if l == nil {
+			continue
+		}
+		if late := time.Duration(l.last - t.before); late > bounds.Trust {
+			errs = append(errs, fmt.Errorf("%s held %s, token %d, for %v after somebody had taken its seat away; its evidence lasts for %v",
+				t.member, t.election, t.token, late, bounds.Trust))
+		}
+	}
+	a.mu.Unlock()
+	errs = append(errs, strict.Check(x))
+	x.Interfered = true
+	return errors.Join(append(errs, disturbed.Check(x))...)
+}
+
+// gap is a time in which nobody held an election.
+type gap struct {
+	election string
+	from, to int64
+}
+
+// gaps returns all of them, from the first term on.
+func (a *account) gaps() (all []gap) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	held := map[string][]*life{}
+	for id, t := range a.terms {
+		if t.first > 0 {
+			held[id.election] = append(held[id.election], t)
+		}
+	}
+	for election, lives := range held {
+		slices.SortFunc(lives, func(x, y *life) int { return cmp.Compare(x.first, y.first) })
+		last := lives[0].last
+		for _, t := range lives[1:] {
+			if t.first > last {
+				all = append(all, gap{election, last, t.first})
+			}
+			last = max(last, t.last)
+		}
+	}
+	return all
+}
+
+// save writes all events to a file, one a line.
+func (a *account) save(file string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(f)
+	for _, e := range slices.Concat(a.events, a.etcd) {
+		r := report{At: e.At.UnixNano(), What: e.Kind.String(), Election: e.Election, Token: e.Token, Revision: e.Revision, Text: e.Text}
+		err = errors.Join(err, out.Encode(struct {
+			Member string `json:"member"`
+			report
+		}{e.Member, r.because(e.Err)}))
+	}
+	return errors.Join(err, f.Close())
+}

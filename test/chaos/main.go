@@ -1,0 +1,71 @@
+//go:build unix
+
+// Command chaos lets everything go wrong that it can with three real etcd servers and
+// six real processes that elect leaders over them, and checks the history of all that
+// they saw with package tenuretest. See docs/testing.md.
+//
+//	make chaos CHAOS=3m
+//
+// It fails if a rule is broken, and if a fault never struck a leader in office.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+)
+
+func main() {
+	if text := os.Getenv(workerEnv); text != "" {
+		if err := runWorker(text); err != nil {
+			fmt.Fprintln(os.Stderr, "worker:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	s := settings{faults: faults, log: io.Discard}
+	flag.DurationVar(&s.length, "for", 30*time.Minute, "how long things go wrong; every fault is made once in any case")
+	flag.Uint64Var(&s.seed, "seed", rand.Uint64()%1e6, "of the order of faults and of whom they strike")
+	history := flag.String("history", "", "a `file` for the whole history, kept if the campaign fails")
+	verbose := flag.Bool("v", false, "tell of each fault")
+	flag.Parse()
+	if *verbose {
+		s.log = os.Stdout
+	}
+	if err := tell(s, *history); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+}
+
+// tell runs a campaign and prints what came of it.
+func tell(s settings, history string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	began := time.Now()
+	fmt.Printf("seed %d, %v\n", s.seed, s.length)
+	c, err := run(ctx, s)
+	fmt.Println()
+	missed := c.table(os.Stdout)
+	fmt.Printf("%v\n", time.Since(began).Round(time.Second))
+	if len(missed) > 0 && err == nil {
+		err = fmt.Errorf("these struck no leader in office: %s", strings.Join(missed, ", "))
+	}
+	if err == nil {
+		fmt.Println("no rule was broken")
+		return nil
+	}
+	err = fmt.Errorf("seed %d: %w", s.seed, err)
+	if history != "" {
+		fmt.Println("the history is in", history)
+		err = errors.Join(err, c.account.save(history))
+	}
+	return err
+}

@@ -1,0 +1,336 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tenure-go/tenure"
+	"github.com/tenure-go/tenure/store"
+	"github.com/tenure-go/tenure/store/etcdstore"
+	"github.com/tenure-go/tenure/tenuretest"
+)
+
+// Elections, and what their leaders do.
+const (
+	steady = "steady" // work until they are stopped
+	brisk  = "brisk"  // return after a moment, and queue up again
+	loose  = "loose"  // lead without a function, and resign or transfer after a moment
+	prey   = "prey"   // as steady; third parties write behind the leader's back
+)
+
+const (
+	ttl        = 2 * time.Second
+	prefix     = "tenure/"
+	writeEvery = 50 * time.Millisecond
+	lingering  = 100 * time.Millisecond // that functions take to return, at most
+	workerEnv  = "TENURE_CHAOS_WORKER"  // holds the orders of a worker
+)
+
+// orders are what a worker is started with.
+type orders struct {
+	ID        string
+	Endpoints []string
+	Elections []string
+	Broken    string // in which way; see broken.go
+}
+
+// worker is a process that wants to lead some elections, and observes them.
+type worker struct {
+	*printer
+	orders
+	*sampler
+	st   store.Store // as opened
+	m    *tenure.Member
+	live sync.WaitGroup
+}
+
+// runWorker is what the process of a worker does. It ends when its standard input
+// does.
+func runWorker(text string) error {
+	var o orders
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	out := newPrinter(os.Stdout)
+	w := &worker{printer: out, orders: o, sampler: newSampler(out)}
+	w.breakSampler()
+	if err := w.join(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	w.print(report{What: joined})
+	sampling, stop := context.WithCancel(context.Background()) // until all is closed
+	var last sync.WaitGroup
+	last.Go(func() { w.run(sampling) })
+	last.Go(func() { w.breathe(sampling) })
+	for _, election := range o.Elections {
+		w.live.Go(func() { w.observe(ctx, election) })
+		w.live.Go(func() { w.campaign(ctx, election) })
+	}
+	<-ctx.Done()
+	err := w.m.Close()
+	w.live.Wait()
+	w.sample()
+	stop()
+	last.Wait()
+	return errors.Join(err, w.st.Close())
+}
+
+// join opens the store and joins, also while etcd is not to be had.
+func (w *worker) join(ctx context.Context) error {
+	for {
+		err := w.tryJoin(ctx)
+		if err == nil || ctx.Err() != nil || !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		w.print(report{What: tenuretest.Note.String(), Text: "cannot join"}.because(err))
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (w *worker) tryJoin(ctx context.Context) error {
+	etcd, err := etcdstore.Open(ctx, etcdstore.Config{Endpoints: w.Endpoints, Prefix: prefix})
+	if err != nil {
+		return err
+	}
+	w.st = w.breakStore(etcd)
+	w.m, err = tenure.Join(ctx, ledger{w.st, w.printer}, tenure.Options{
+		ID: w.ID, TTL: ttl, Trace: w.trace(),
+		FlapLimit: -1, // here terms are lost more often than every fourth minute
+	})
+	if err != nil {
+		return errors.Join(err, w.st.Close())
+	}
+	return nil
+}
+
+func (w *worker) trace() *tenure.Trace {
+	note := func(err error, format string, args ...any) {
+		w.print(report{What: tenuretest.Note.String(), Text: fmt.Sprintf(format, args...)}.because(err))
+	}
+	return &tenure.Trace{
+		SessionStarted: func(s tenure.SessionInfo) { note(nil, "session %s begins", s.ID) },
+		SessionLost:    func(s tenure.SessionInfo, err error) { note(err, "session %s is lost", s.ID) },
+		Elected:        func(t tenure.TermInfo) { w.say(tenuretest.Elected, t.Election, t.Token) },
+		Ended: func(t tenure.TermInfo, cause error) {
+			w.print(report{What: tenuretest.Ended.String(), Election: t.Election, Token: t.Token}.because(cause))
+		},
+		DuplicateWait: func(_, _ string, atMost time.Duration) { note(nil, "waits for an older start, for at most %v", atMost) },
+	}
+}
+
+func (w *worker) say(kind tenuretest.Kind, election string, token tenure.Token) {
+	w.print(report{What: kind.String(), Election: election, Token: token})
+}
+
+func (w *worker) problem(election string, err error, format string, args ...any) {
+	w.print(report{What: problem, Election: election, Text: fmt.Sprintf(format, args...)}.because(err))
+}
+
+// breathe lets the campaign know up to when it has heard everything.
+func (w *worker) breathe(ctx context.Context) {
+	every := time.NewTicker(200 * time.Millisecond)
+	defer every.Stop()
+	for {
+		select {
+		case <-every.C:
+			w.print(report{What: alive})
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// campaign wants to lead an election until the context ends.
+func (w *worker) campaign(ctx context.Context, election string) {
+	w.say(tenuretest.Wanted, election, 0)
+	defer w.say(tenuretest.Unwanted, election, 0)
+	var err error
+	if election == loose {
+		err = w.loosely(ctx)
+	} else {
+		err = w.m.Lead(ctx, election, w.work, tenure.LeadOptions{Requeue: election == brisk})
+	}
+	if ctx.Err() == nil {
+		w.problem(election, err, "the campaign has ended")
+	}
+}
+
+// work is the function given to Lead.
+func (w *worker) work(ctx context.Context, term tenure.Term) error {
+	l := term.(*tenure.Leadership) // over a store all are
+	election := l.Election()
+	w.say(tenuretest.WorkBegan, election, l.Token())
+	w.track(l)
+	defer w.say(tenuretest.WorkReturned, election, l.Token())
+	life := time.Hour
+	if election == brisk {
+		life = 300*time.Millisecond + rand.N(2*time.Second)
+	}
+	w.lead(ctx, l, life)
+	if ctx.Err() != nil {
+		time.Sleep(rand.N(lingering)) // functions take a moment to return
+		w.write(context.WithoutCancel(ctx), l, -1)
+	}
+	w.sample()
+	return nil
+}
+
+// loosely leads by Campaign.
+func (w *worker) loosely(ctx context.Context) error {
+	for {
+		l, err := w.m.Campaign(ctx, loose, tenure.CampaignOptions{})
+		switch {
+		case errors.Is(err, tenure.ErrAlreadyCandidate): // how the last one has ended is not known yet
+			select {
+			case <-time.After(writeEvery):
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		case err != nil:
+			return err
+		}
+		w.track(l)
+		leading, stop := context.WithCancel(l.Context())
+		stopToo := context.AfterFunc(ctx, stop)
+		w.lead(leading, l, 500*time.Millisecond+rand.N(3*time.Second))
+		stopToo()
+		stop()
+		if err := w.pass(context.WithoutCancel(ctx), l); err != nil {
+			w.print(report{What: tenuretest.Note.String(), Election: loose, Token: l.Token(), Text: "passes its seat on"}.because(err))
+		}
+		w.sample()
+	}
+}
+
+// pass ends a term: for somebody in line, now and then.
+func (w *worker) pass(ctx context.Context, l *tenure.Leadership) error {
+	ctx, cancel := context.WithTimeout(ctx, ttl)
+	defer cancel()
+	if rand.IntN(3) == 0 {
+		line, err := tenure.NewView(w.st, loose).Candidates(ctx)
+		if err == nil && len(line) > 1 {
+			if err = l.TransferTo(ctx, line[1+rand.IntN(len(line)-1)].Member); err == nil {
+				return nil
+			}
+		}
+	}
+	return l.Resign(ctx)
+}
+
+// lead writes under a term until it has lived, or ctx ends.
+func (w *worker) lead(ctx context.Context, l *tenure.Leadership, life time.Duration) {
+	if err := l.Announce(ctx, []byte(w.ID)); err != nil {
+		w.print(report{What: tenuretest.Note.String(), Election: l.Election(), Token: l.Token(), Text: "announces nothing"}.because(err))
+	}
+	end := time.NewTimer(life)
+	defer end.Stop()
+	every := time.NewTicker(writeEvery)
+	defer every.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-every.C:
+			w.write(ctx, l, n)
+		case <-end.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// write makes a guarded write, every other one without asking whether the term is
+// held, as a process would that was paused in between.
+func (w *worker) write(ctx context.Context, l *tenure.Leadership, n int) {
+	value, err := json.Marshal(record{w.ID, l.Election(), l.Token(), n})
+	if err != nil {
+		w.problem(l.Election(), err, "a write")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, ttl/2)
+	defer cancel()
+	key := "log/" + l.Election()
+	told := report{Election: l.Election(), Token: l.Token(), N: n}
+	var res store.Result
+	if n%2 == 0 {
+		res, err = l.Commit(ctx, store.Tx{Then: []store.Op{store.Put(key, value, store.NoLease)}})
+	} else {
+		res, err = w.st.Commit(ctx, store.Tx{
+			If:   w.guard(l),
+			Then: []store.Op{store.Put(store.Path(tenure.Data(w.st), key), value, store.NoLease)},
+		})
+	}
+	switch {
+	case err == nil && res.Committed:
+		told.What, told.Revision = tenuretest.Confirmed.String(), res.Revision
+	case err == nil, errors.Is(err, tenure.ErrLost):
+		told.What = refused
+	default:
+		return // unknown
+	}
+	w.print(told)
+}
+
+// observe tells of all that a View shows of an election.
+func (w *worker) observe(ctx context.Context, election string) {
+	w.say(tenuretest.Observing, election, 0)
+	for ev, err := range tenure.NewView(w.st, election).Observe(ctx) {
+		if err != nil {
+			if ctx.Err() == nil {
+				w.problem(election, err, "the observer has ended")
+			}
+			return
+		}
+		r := report{What: tenuretest.ObservedNone.String(), Election: election, Token: ev.Leader.Token, Revision: ev.Revision}
+		switch ev.Kind {
+		case tenure.Elected:
+			r.What, r.Text = tenuretest.ObservedLeader.String(), ev.Leader.Member
+		case tenure.Gap:
+			r.What = tenuretest.ObservedGap.String()
+		}
+		w.print(r)
+	}
+}
+
+// ledger reports which transactions of the member's own have freed a seat: the
+// store's history does not tell those from the end of a lease.
+type ledger struct {
+	store.Store
+	*printer
+}
+
+// Commit implements store.Store.
+func (l ledger) Commit(ctx context.Context, tx store.Tx) (store.Result, error) {
+	res, err := l.Store.Commit(ctx, tx)
+	if err != nil || !res.Committed {
+		return res, err
+	}
+	for _, op := range tx.Then {
+		if op.Delete && strings.HasPrefix(op.Key, leaders) {
+			l.print(report{What: freed, Revision: res.Revision})
+		}
+	}
+	return res, err
+}
