@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -179,24 +180,34 @@ func (c *Cluster) args(m *Member, peers string) []string {
 	return args
 }
 
+// Ports are chosen below those that systems give out by themselves: between the choice
+// and the moment when etcd listens, any connection or proxy may get one of the latter.
+const (
+	lowestPort  = 10_000
+	highestPort = 32_000
+)
+
+// chosen are the ports that this process has ever chosen.
+var chosen sync.Map
+
 // freePorts returns ports of the loopback interface that nobody uses now.
 func freePorts(n int) ([]int, error) {
 	var ports []int
-	var errs []error
-	var listeners []net.Listener // all open until the last is found, or one comes twice
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			errs = append(errs, err)
+	for try := 0; len(ports) < n; try++ {
+		port := lowestPort + rand.IntN(highestPort-lowestPort)
+		if _, again := chosen.LoadOrStore(port, true); again {
 			continue
 		}
-		listeners = append(listeners, l)
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			err = l.Close()
+			ports = append(ports, port)
+		}
+		if err != nil && try > 100*n {
+			return nil, err
+		}
 	}
-	for _, l := range listeners {
-		errs = append(errs, l.Close())
-	}
-	return ports, errors.Join(errs...)
+	return ports, nil
 }
 
 // Endpoints are the URLs of all members.

@@ -79,6 +79,8 @@ func (a *account) tell(member string, r report) {
 	switch r.What {
 	case freed:
 		a.freed[r.Revision] = true
+	case compacted:
+		a.counts["watches compacted"]++
 	case refused:
 		a.counts["writes refused"]++
 		a.refused[write{term{r.Election, member, r.Token}, r.N}] = true

@@ -40,6 +40,7 @@ const (
 type settings struct {
 	seed   uint64
 	length time.Duration
+	passes int // at most; 0: as many as there is time for
 	netns  bool
 	faults []fault
 	broken string // in which way all workers are
@@ -157,7 +158,8 @@ func (c *campaign) start(p *place) (err error) {
 // strikeAll goes through the faults in random order, again and again, for as long as
 // the campaign is to last, and at least once. After each pass everything is judged.
 func (c *campaign) strikeAll() error {
-	for first := true; first || c.elapsed() < c.length; first = false {
+	first := true
+	for pass := 1; first || c.elapsed() < c.length && (c.passes == 0 || pass <= c.passes); pass++ {
 		for _, i := range c.rand.Perm(len(c.faults)) {
 			if !first && c.elapsed() >= c.length {
 				break
@@ -169,6 +171,7 @@ func (c *campaign) strikeAll() error {
 		if err := c.judge(tenuretest.Expect{}); err != nil {
 			return err
 		}
+		first = false
 	}
 	return nil
 }

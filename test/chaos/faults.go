@@ -152,7 +152,7 @@ func compact(ctx context.Context, c *campaign, v victim) error {
 		return err
 	}
 	defer func() { _ = v.worker.link.heal() }() // again
-	wait(ctx, ttl/4)
+	wait(ctx, ttl/2)
 	if err := c.recorder.catchUp(ctx); err != nil {
 		return err
 	}

@@ -7,6 +7,6 @@ type network struct {
 	address string
 }
 
-func newNetwork(int, int) (*network, error)           { return nil, nil }
-func (n *network) isolate(i int, s, r bool) error     { return nil }
-func (n *network) rejoin() error                      { return nil }
+func newNetwork(int, int) (*network, error)       { return nil, nil }
+func (n *network) isolate(i int, s, r bool) error { return nil }
+func (n *network) rejoin() error                  { return nil }

@@ -32,11 +32,12 @@ type report struct {
 
 // What a worker reports that is no event of the history.
 const (
-	joined  = "joined"  // it has a session
-	alive   = "alive"   // and is not stopped
-	freed   = "freed"   // its own transaction has freed a seat, at Revision
-	refused = "refused" // it was told that write N of a term has not taken effect, and never will
-	problem = "problem" // something that must not be
+	joined    = "joined"    // it has a session
+	alive     = "alive"     // and is not stopped
+	freed     = "freed"     // its own transaction has freed a seat, at Revision
+	compacted = "compacted" // a watch of its own has come too late
+	refused   = "refused"   // it was told that write N of a term has not taken effect, and never will
+	problem   = "problem"   // something that must not be
 )
 
 // clock is the host's monotonic clock, in nanoseconds. All processes of a host share

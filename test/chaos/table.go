@@ -46,7 +46,7 @@ func (c *campaign) table(w io.Writer) (missed []string) {
 	_ = out.Flush() // to whom this could be told, that is told nothing
 	fmt.Fprintln(w)
 	var counts []string
-	for _, what := range []string{"terms", "terms lost", "writes", "writes confirmed", "writes refused", "gaps observed"} {
+	for _, what := range []string{"terms", "terms lost", "writes", "writes confirmed", "writes refused", "watches compacted", "gaps observed"} {
 		counts = append(counts, fmt.Sprintf("%d %s", c.account.count(what), what))
 	}
 	fmt.Fprintln(w, strings.Join(counts, ", "))

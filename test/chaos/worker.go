@@ -10,7 +10,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -49,7 +48,7 @@ type worker struct {
 	*printer
 	orders
 	*sampler
-	st   store.Store // as opened
+	st   store.Store
 	m    *tenure.Member
 	live sync.WaitGroup
 }
@@ -114,8 +113,8 @@ func (w *worker) tryJoin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.st = w.breakStore(etcd)
-	w.m, err = tenure.Join(ctx, ledger{w.st, w.printer}, tenure.Options{
+	w.st = ledger{w.breakStore(etcd), w.printer}
+	w.m, err = tenure.Join(ctx, w.st, tenure.Options{
 		ID: w.ID, TTL: ttl, Trace: w.trace(),
 		FlapLimit: -1, // here terms are lost more often than every fourth minute
 	})
@@ -312,25 +311,4 @@ func (w *worker) observe(ctx context.Context, election string) {
 		}
 		w.print(r)
 	}
-}
-
-// ledger reports which transactions of the member's own have freed a seat: the
-// store's history does not tell those from the end of a lease.
-type ledger struct {
-	store.Store
-	*printer
-}
-
-// Commit implements store.Store.
-func (l ledger) Commit(ctx context.Context, tx store.Tx) (store.Result, error) {
-	res, err := l.Store.Commit(ctx, tx)
-	if err != nil || !res.Committed {
-		return res, err
-	}
-	for _, op := range tx.Then {
-		if op.Delete && strings.HasPrefix(op.Key, leaders) {
-			l.print(report{What: freed, Revision: res.Revision})
-		}
-	}
-	return res, err
 }
