@@ -38,11 +38,19 @@ type Options struct {
 	SettableClocks bool
 	// StallableDisks: Member.StallDisk works, on Linux.
 	StallableDisks bool
-	// Partitions: Cluster.Isolate works.
+	// Partitions: Cluster.Isolate works. Not with Hosts.
 	Partitions bool
+	// Hosts are where the members run. The default is this host.
+	Hosts []Host
 	// ElectionTimeout is etcd's own. The default of 500 ms makes the shortest TTL
 	// of a lease 1 s; etcd's default of 1 s makes it 2 s.
 	ElectionTimeout time.Duration
+}
+
+// Host is where one member runs: in a network namespace, for example.
+type Host struct {
+	Address string   // IPv4
+	Command []string // what runs there the command that follows, in the process that it is
 }
 
 // Cluster is a number of etcd processes on this host.
@@ -100,12 +108,16 @@ func start(ctx context.Context, binary string, opts Options) (c *Cluster, err er
 	}
 	var peers []string
 	for i := range opts.Members {
+		host := Host{Address: "127.0.0.1"}
+		if opts.Hosts != nil {
+			host = opts.Hosts[i]
+		}
 		m := &Member{
 			Name:     fmt.Sprintf("e%d", i+1),
-			Endpoint: fmt.Sprintf("%s://127.0.0.1:%d", c.scheme(), ports[3*i]),
-			peer:     fmt.Sprintf("http://127.0.0.1:%d", ports[3*i+1]),
-			metrics:  fmt.Sprintf("http://127.0.0.1:%d", ports[3*i+2]),
-			binary:   binary,
+			Endpoint: fmt.Sprintf("%s://%s:%d", c.scheme(), host.Address, ports[3*i]),
+			peer:     fmt.Sprintf("http://%s:%d", host.Address, ports[3*i+1]),
+			metrics:  fmt.Sprintf("http://%s:%d", host.Address, ports[3*i+2]),
+			command:  append(slices.Clone(host.Command), binary),
 		}
 		m.advertised = m.peer
 		if opts.Partitions {
@@ -121,7 +133,7 @@ func start(ctx context.Context, binary string, opts Options) (c *Cluster, err er
 		peers = append(peers, m.Name+"="+m.advertised)
 	}
 	for _, m := range c.Members {
-		m.args = c.args(m, strings.Join(peers, ","))
+		m.command = append(m.command, c.args(m, strings.Join(peers, ","))...)
 		if err := m.Start(); err != nil {
 			return c, err
 		}

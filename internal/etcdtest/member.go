@@ -28,11 +28,10 @@ type Member struct {
 	peers      *Proxy // between the two, nil without Options.Partitions
 	id         string // among its peers
 
-	binary string
-	args   []string
-	log    string
-	clock  string // a file; see SetClock
-	stall  string // a file; see StallDisk
+	command []string
+	log     string
+	clock   string // a file; see SetClock
+	stall   string // a file; see StallDisk
 
 	mu  sync.Mutex
 	run *run // nil while it is not running
@@ -56,7 +55,7 @@ func (m *Member) Start() error {
 	if err != nil {
 		return err
 	}
-	r := &run{cmd: exec.Command(m.binary, m.args...), ended: make(chan struct{})}
+	r := &run{cmd: exec.Command(m.command[0], m.command[1:]...), ended: make(chan struct{})}
 	r.cmd.Stdout, r.cmd.Stderr = log, log
 	r.cmd.Env = append(os.Environ(), "TENURE_SKEW="+m.clock, "TENURE_STALL="+m.stall)
 	r.cmd.SysProcAttr = attr()

@@ -76,11 +76,12 @@ func run(ctx context.Context, s settings) (c *campaign, err error) {
 	var cancel context.CancelFunc
 	c.ctx, cancel = context.WithCancel(ctx)
 	defer cancel()
-	opts := etcdtest.Options{Members: 3, StallableDisks: true, Partitions: !s.netns}
+	opts := etcdtest.Options{Members: servers, StallableDisks: true, Partitions: !s.netns}
 	if s.netns {
-		if c.network, err = newNetwork(len(workers), 3); err != nil {
+		if c.network, err = newNetwork(servers, len(workers)); err != nil {
 			return c, err
 		}
+		opts.Hosts = c.network.hosts()
 	}
 	if c.cluster, err = etcdtest.Start(c.ctx, opts); err != nil {
 		return c, err
@@ -104,6 +105,8 @@ func newClient(endpoints ...string) (*clientv3.Client, error) {
 		Endpoints: endpoints, Logger: zap.NewNop(), DialKeepAliveTime: asking, DialKeepAliveTimeout: time.Second,
 	})
 }
+
+const servers = 3
 
 // workers are those that stand in the elections that nobody interferes with, and those
 // that stand in the other one: their sessions, too, are others' prey.

@@ -33,11 +33,24 @@ func main() {
 	s := settings{faults: faults, log: io.Discard}
 	flag.DurationVar(&s.length, "for", 30*time.Minute, "how long things go wrong; every fault is made once in any case")
 	flag.Uint64Var(&s.seed, "seed", rand.Uint64()%1e6, "of the order of faults and of whom they strike")
+	network := flag.String("net", "auto", "what partitions are made of: proxy; netns, network namespaces and nft, for root on Linux; auto, the latter where it can be made")
 	history := flag.String("history", "", "a `file` for the whole history, kept if the campaign fails")
 	verbose := flag.Bool("v", false, "tell of each fault")
 	flag.Parse()
 	if *verbose {
 		s.log = os.Stdout
+	}
+	s.netns = entered()
+	if !s.netns && *network != "proxy" {
+		code, err := enter()
+		switch {
+		case err == nil:
+			os.Exit(code)
+		case *network == "netns":
+			fmt.Fprintln(os.Stderr, "chaos:", err)
+			os.Exit(1)
+		}
+		fmt.Println("partitions are made by proxies alone:", err)
 	}
 	if err := tell(s, *history); err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
@@ -50,7 +63,11 @@ func tell(s settings, history string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	began := time.Now()
-	fmt.Printf("seed %d, %v\n", s.seed, s.length)
+	partitions := "partitions by proxies"
+	if s.netns {
+		partitions = "partitions by nft, in network namespaces"
+	}
+	fmt.Printf("seed %d, %v, %s\n", s.seed, s.length, partitions)
 	c, err := run(ctx, s)
 	fmt.Println()
 	missed := c.table(os.Stdout)
