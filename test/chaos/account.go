@@ -29,7 +29,6 @@ type account struct {
 	taken    []taking
 	problems []error
 	counts   map[string]int
-	news     chan struct{}
 }
 
 type term struct {
@@ -61,21 +60,14 @@ type taking struct {
 func newAccount() *account {
 	return &account{
 		freed: map[store.Revision]bool{}, terms: map[term]*life{}, written: map[write]bool{}, refused: map[write]bool{},
-		counts: map[string]int{}, news: make(chan struct{}),
+		counts: map[string]int{},
 	}
-}
-
-// changed wakes who waits for news. a.mu is held.
-func (a *account) changed() {
-	close(a.news)
-	a.news = make(chan struct{})
 }
 
 // tell takes a report of a worker.
 func (a *account) tell(member string, r report) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	defer a.changed()
 	switch r.What {
 	case freed:
 		a.freed[r.Revision] = true
@@ -262,6 +254,13 @@ func (a *account) hasObserved(member, election string, token tenure.Token) bool 
 		}
 	}
 	return false
+}
+
+// problem is what must not be, so far.
+func (a *account) problem() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return errors.Join(a.problems...)
 }
 
 // count returns one of the counts.

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -32,19 +33,19 @@ const (
 	progress = 5 * time.Second
 	// asking bounds a request of the campaign's own to etcd.
 	asking = 10 * time.Second
-	// misses is how often a fault may in a row not be possible, or strike no leader.
+	// misses is how often in a row a fault may fail, or strike no leader.
 	misses = 5
 )
 
 // settings are what a campaign is run with.
 type settings struct {
-	seed   uint64
-	length time.Duration
-	passes int // at most; 0: as many as there is time for
-	netns  bool
-	faults []fault
-	broken string // in which way all workers are
-	log    io.Writer
+	seed    uint64
+	length  time.Duration
+	passes  int      // at most; 0: as many as there is time for
+	network *network // nil: this host's
+	faults  []fault
+	broken  string // in which way all workers are
+	log     io.Writer
 }
 
 // campaign is a cluster of etcd, workers that elect leaders over it, and what goes
@@ -53,7 +54,6 @@ type campaign struct {
 	settings
 	ctx      context.Context // of run
 	rand     *rand.Rand
-	network  *network // nil: this host's
 	cluster  *etcdtest.Cluster
 	client   *clientv3.Client
 	account  *account
@@ -72,16 +72,13 @@ type place struct {
 
 // run runs a campaign, and returns it with what is wrong.
 func run(ctx context.Context, s settings) (c *campaign, err error) {
-	c = &campaign{settings: s, rand: rand.New(rand.NewPCG(s.seed, 0)), account: newAccount(), tallies: map[string]*tally{}}
+	c = &campaign{settings: s, rand: rand.New(&source{pcg: rand.NewPCG(s.seed, 0)}), account: newAccount(), tallies: map[string]*tally{}}
 	var cancel context.CancelFunc
 	c.ctx, cancel = context.WithCancel(ctx)
 	defer cancel()
-	opts := etcdtest.Options{Members: servers, StallableDisks: true, Partitions: !s.netns}
-	if s.netns {
-		if c.network, err = newNetwork(servers, len(workers)); err != nil {
-			return c, err
-		}
-		opts.Hosts = c.network.hosts()
+	opts := etcdtest.Options{Members: servers, StallableDisks: true, Partitions: s.network == nil}
+	if s.network != nil {
+		opts.Hosts = s.network.hosts()
 	}
 	if c.cluster, err = etcdtest.Start(c.ctx, opts); err != nil {
 		return c, err
@@ -158,92 +155,161 @@ func (c *campaign) start(p *place) (err error) {
 	return err
 }
 
-// strikeAll goes through the faults in random order, again and again, for as long as
-// the campaign is to last, and at least once. After each pass everything is judged.
+// strikeAll makes every fault once, in random order and alone, and judges. For as long as
+// the campaign is to last it then makes those that strike workers together with others.
 func (c *campaign) strikeAll() error {
-	first := true
-	for pass := 1; first || c.elapsed() < c.length && (c.passes == 0 || pass <= c.passes); pass++ {
-		for _, i := range c.rand.Perm(len(c.faults)) {
-			if !first && c.elapsed() >= c.length {
-				break
+	for _, i := range c.rand.Perm(len(c.faults)) {
+		if err := c.strikeOnce(&c.faults[i]); err != nil {
+			return err
+		}
+	}
+	if err := c.judge(tenuretest.Expect{}); err != nil {
+		return err
+	}
+	var ofWorkers, others []*fault
+	for i := range c.faults {
+		if f := &c.faults[i]; f.ofWorkers {
+			ofWorkers = append(ofWorkers, f)
+		} else {
+			others = append(others, f)
+		}
+	}
+	for pass := 2; c.passes == 0 || pass <= c.passes; pass++ {
+		for i := range max(len(ofWorkers), len(others)) {
+			if c.elapsed() >= c.length {
+				return nil
 			}
-			if err := c.strike(&c.faults[i]); err != nil {
-				return fmt.Errorf("%s: %w", c.faults[i].name, err)
+			if i%len(ofWorkers) == 0 {
+				shuffle(c.rand, ofWorkers)
+			}
+			pair := []*fault{ofWorkers[i%len(ofWorkers)]}
+			if len(others) > 0 {
+				if i%len(others) == 0 {
+					shuffle(c.rand, others)
+				}
+				pair = append(pair, others[i%len(others)])
+				shuffle(c.rand, pair)
+			}
+			if _, err := c.strike(pair...); err != nil {
+				return err
 			}
 		}
 		if err := c.judge(tenuretest.Expect{}); err != nil {
 			return err
 		}
-		first = false
 	}
 	return nil
 }
 
 func (c *campaign) elapsed() time.Duration { return time.Duration(clock() - c.begun) }
 
-// strike makes one fault, and waits until all is well again. The first time it is made
-// until it strikes a leader in office.
-func (c *campaign) strike(f *fault) error {
-	t := c.tallies[f.name]
-	if t == nil {
-		t = &tally{}
-		c.tallies[f.name] = t
-	}
+// strikeOnce makes a fault until it strikes a leader in office.
+func (c *campaign) strikeOnce(f *fault) error {
 	for range misses {
-		struck, err := c.try(f, t)
-		if err != nil {
+		struck, err := c.strike(f)
+		if struck || err != nil {
 			return err
 		}
-		if struck || t.struck > 0 {
-			return nil
-		}
 	}
-	return fmt.Errorf("struck no leader in office in %d times", misses)
+	return fmt.Errorf("%s: struck no leader in office in %d times", f.name, misses)
 }
 
-func (c *campaign) try(f *fault, t *tally) (struck bool, err error) {
-	v, err := f.aim(c)
-	if err != nil {
-		return false, err
-	}
-	struck = c.strikes(v)
+// blow is one fault, made once.
+type blow struct {
+	*fault
+	victim
+	struck bool  // a leader in office
+	failed error // it could not be made
+	err    error // it could not be mended
+}
+
+// strike makes faults, each beginning while the one before it lasts, and waits until
+// all is well again. It reports whether the last has struck a leader in office.
+func (c *campaign) strike(fs ...*fault) (struck bool, err error) {
 	lost, from := c.account.count("terms lost"), clock()
-	event := tenuretest.Event{Kind: tenuretest.FaultBegan, Text: f.name, Member: v.String()}
-	if v.worker == nil {
-		event.Text, event.Member = strings.TrimSpace(f.name+" "+v.String()), ""
+	var blows []*blow
+	var all sync.WaitGroup
+	for i, f := range fs {
+		b := &blow{fault: f}
+		blows = append(blows, b)
+		after := time.Duration(i) * c.upTo(ttl/4)
+		all.Go(func() {
+			wait(c.ctx, after)
+			b.err = c.make(b)
+		})
 	}
-	c.account.record(event)
-	ctx, cancel := context.WithTimeout(c.ctx, asking)
-	defer cancel()
-	failed := f.begin(ctx, c, v)
-	if failed == nil {
-		wait(c.ctx, f.lasts[0]+c.upTo(f.lasts[1]-f.lasts[0]))
-	}
-	if f.end != nil {
-		if err := f.end(c.ctx, c, v); err != nil {
-			return false, err
+	all.Wait()
+	for _, b := range blows {
+		if b.err != nil {
+			return false, fmt.Errorf("%v: %w", b, b.err)
 		}
 	}
-	event.Kind = tenuretest.FaultEnded
-	c.account.record(event)
-	if err := c.settle(clock()); err != nil {
-		return false, errors.Join(err, failed)
-	}
-	took := time.Duration(clock() - from).Round(time.Millisecond)
-	if failed != nil {
-		fmt.Fprintf(c.log, "%7.1fs  %s %v: %v\n", c.elapsed().Seconds(), f.name, v, failed)
-		return false, c.ctx.Err()
-	}
+	err = c.settle(clock())
 	lost = c.account.count("terms lost") - lost
-	t.times++
-	t.lost += lost
-	t.spans = append(t.spans, span{from, clock()})
-	if struck {
-		t.struck++
+	took := time.Duration(clock() - from).Round(time.Millisecond)
+	for _, b := range blows {
+		fmt.Fprintf(c.log, "%7.1fs %v; %d terms lost; all well after %v\n", c.elapsed().Seconds(), b, lost, took)
+		if err != nil {
+			err = fmt.Errorf("%v: %w", b, err)
+		}
+		if b.failed != nil {
+			continue
+		}
+		t := c.tallies[b.name]
+		if t == nil {
+			t = &tally{}
+			c.tallies[b.name] = t
+		}
+		t.times++
+		t.lost += lost
+		t.spans = append(t.spans, span{from, clock()})
+		if struck = b.struck; struck {
+			t.struck++
+		}
 	}
-	fmt.Fprintf(c.log, "%7.1fs  %s %v: a leader in office: %v; %d terms lost; all well after %v\n", c.elapsed().Seconds(), f.name, v, struck, lost, took)
 	wait(c.ctx, ttl/10+c.upTo(ttl/4))
-	return struck, c.ctx.Err()
+	return struck, errors.Join(err, c.ctx.Err())
+}
+
+func (b *blow) String() string {
+	text := strings.TrimSpace(b.name + " " + b.victim.String())
+	switch {
+	case b.failed != nil:
+		return fmt.Sprintf("%s: %v", text, b.failed)
+	case b.struck:
+		return text + ": struck a leader in office"
+	}
+	return text
+}
+
+// make makes a fault, lets it last, and mends it.
+func (c *campaign) make(b *blow) (err error) {
+	if b.victim, err = b.aim(c); err != nil {
+		return err
+	}
+	b.struck = c.strikes(b.victim)
+	c.tell(b, tenuretest.FaultBegan)
+	ctx, cancel := context.WithTimeout(c.ctx, asking)
+	defer cancel()
+	if b.failed = b.begin(ctx, c, b.victim); b.failed == nil {
+		wait(c.ctx, b.lasts[0]+c.upTo(b.lasts[1]-b.lasts[0]))
+	}
+	if b.end != nil {
+		err = b.end(c.ctx, c, b.victim)
+	}
+	c.tell(b, tenuretest.FaultEnded)
+	return errors.Join(err, c.ctx.Err())
+}
+
+// tell records a fault: of a worker, or of all.
+func (c *campaign) tell(b *blow, kind tenuretest.Kind) {
+	e := tenuretest.Event{Kind: kind, Text: b.name}
+	if b.worker != nil {
+		e.Member = b.worker.ID
+	} else {
+		e.Text = strings.TrimSpace(b.name + " " + b.victim.String())
+	}
+	c.account.record(e)
 }
 
 // settle waits until all servers serve, all workers are members, and every election has been led
@@ -255,11 +321,8 @@ func (c *campaign) settle(since int64) error {
 		return err
 	}
 	for {
-		c.account.mu.Lock()
-		news, problems := c.account.news, errors.Join(c.account.problems...)
-		c.account.mu.Unlock()
-		if problems != nil {
-			return problems
+		if err := c.account.problem(); err != nil {
+			return err
 		}
 		waits := ""
 		for _, p := range c.places {
@@ -275,9 +338,7 @@ func (c *campaign) settle(since int64) error {
 		if waits == "" && c.account.ledSince(since, append(slices.Clone(orderly), prey)) {
 			return nil
 		}
-		select {
-		case <-news:
-		case <-ctx.Done():
+		if !wait(ctx, ttl/200) {
 			return fmt.Errorf("%v after a fault has ended, it still waits for %s; in office are %v: %w",
 				recovery, orElse(waits, "leaders"), c.account.inOffice(), errStuck)
 		}
@@ -404,8 +465,27 @@ func (c *campaign) rejoin() error {
 	return nil
 }
 
+// source is one of random numbers for many goroutines.
+type source struct {
+	mu  sync.Mutex
+	pcg *rand.PCG
+}
+
+// Uint64 implements rand.Source.
+func (s *source) Uint64() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pcg.Uint64()
+}
+
 // upTo is a random time.
 func (c *campaign) upTo(d time.Duration) time.Duration { return time.Duration(c.rand.Int64N(int64(d))) }
+
+func pick[T any](r *rand.Rand, list []T) T { return list[r.IntN(len(list))] }
+
+func shuffle[T any](r *rand.Rand, list []T) {
+	r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+}
 
 // wait lets time pass; false: the context has ended.
 func wait(ctx context.Context, d time.Duration) bool {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"syscall"
 	"time"
@@ -20,11 +19,12 @@ import (
 
 // fault is one thing that goes wrong for a while.
 type fault struct {
-	name  string
-	aim   func(*campaign) (victim, error) // seeks out a leader in office
-	begin func(context.Context, *campaign, victim) error
-	end   func(context.Context, *campaign, victim) error // nil: nothing is to be mended
-	lasts [2]time.Duration                               // at least, and at most
+	name      string
+	ofWorkers bool
+	aim       func(*campaign) (victim, error) // seeks out a leader in office
+	begin     func(context.Context, *campaign, victim) error
+	end       func(context.Context, *campaign, victim) error // nil: nothing is to be mended
+	lasts     [2]time.Duration                               // at least, and at most
 }
 
 // victim is whom a fault strikes: a worker, a server of etcd, the leader of an election,
@@ -53,31 +53,37 @@ var (
 
 // faults are all that a campaign does.
 var faults = []fault{
-	{"worker killed", aWorker, killWorker, restartWorker, moments},
-	{"worker stopped for less than its TTL", aWorker, stopWorker, contWorker, moments},
-	{"worker stopped for longer", aWorker, stopWorker, contWorker, long},
-	{"worker cut off", aWorker, cutWorker(), healWorker, long},
-	{"worker's requests lost", aWorker, cutWorker(etcdtest.Requests), healWorker, long},
-	{"replies to a worker lost", aWorker, cutWorker(etcdtest.Replies), healWorker, long},
-	{"worker's link slow", aWorker, slowWorker, healWorker, long},
-	{"history compacted behind a worker's back", aWorker, compact, nil, moments},
-	{"server killed", aServer, killServer, startServers, short},
-	{"server stopped", aServer, stopServer, contServer, long},
-	{"server's disk stalled", aServer, stallServer, unstallServer, long},
-	{"server cut off from its peers", aServer, isolate(true, true), rejoin, long},
-	{"server's messages to its peers lost", aServer, isolate(true, false), rejoin, long},
-	{"peers' messages to a server lost", aServer, isolate(false, true), rejoin, long},
-	{"etcd's leader moved", everybody, moveLeader, nil, moments},
-	{"quorum lost", everybody, killServers(servers/2 + 1), startServers, short},
-	{"all servers restarted", everybody, killServers(servers), startServers, moments},
-	{"lease revoked by another", thePrey, revokeLease, nil, moments},
-	{"seat deleted by another", thePrey, deleteSeat, nil, moments},
-	{"candidates deleted by another", thePrey, deleteCandidates, nil, moments},
+	{"worker killed", true, aWorker, killWorker, restartWorker, moments},
+	{"worker stopped for less than its TTL", true, aWorker, stopWorker, contWorker, moments},
+	{"worker stopped for longer", true, aWorker, stopWorker, contWorker, long},
+	{"worker cut off", true, aWorker, cutWorker(), healWorker, long},
+	{"worker's requests lost", true, aWorker, cutWorker(etcdtest.Requests), healWorker, long},
+	{"replies to a worker lost", true, aWorker, cutWorker(etcdtest.Replies), healWorker, long},
+	{"worker's link slow", true, aWorker, slowWorker, healWorker, long},
+	{"history compacted behind a worker's back", true, anOrderlyWorker, compact, nil, moments},
+	{"server killed", false, aServer, killServer, startServers, short},
+	{"server stopped", false, aServer, stopServer, contServer, long},
+	{"server's disk stalled", false, aServer, stallServer, unstallServer, long},
+	{"server cut off from its peers", false, aServer, isolate(true, true), rejoin, long},
+	{"server's messages to its peers lost", false, aServer, isolate(true, false), rejoin, long},
+	{"peers' messages to a server lost", false, aServer, isolate(false, true), rejoin, long},
+	{"etcd's leader moved", false, everybody, moveLeader, nil, moments},
+	{"quorum lost", false, everybody, killServers(servers/2 + 1), startServers, short},
+	{"all servers restarted", false, everybody, killServers(servers), startServers, moments},
+	{"lease revoked by another", false, thePrey, revokeLease, nil, moments},
+	{"seat deleted by another", false, thePrey, deleteSeat, nil, moments},
+	{"candidates deleted by another", false, thePrey, deleteCandidates, nil, moments},
 }
 
 // aWorker aims at one in office.
-func aWorker(c *campaign) (victim, error) {
-	terms := c.account.inOffice()
+func aWorker(c *campaign) (victim, error) { return c.holder(c.account.inOffice()) }
+
+// anOrderlyWorker aims at one that observes elections whose leaders change often.
+func anOrderlyWorker(c *campaign) (victim, error) {
+	return c.holder(slices.DeleteFunc(c.account.inOffice(), func(t term) bool { return t.election == prey }))
+}
+
+func (c *campaign) holder(terms []term) (victim, error) {
 	if len(terms) == 0 {
 		return victim{worker: pick(c.rand, c.places)}, nil
 	}
@@ -97,8 +103,6 @@ func aServer(c *campaign) (victim, error) {
 func everybody(*campaign) (victim, error) { return victim{}, nil }
 
 func thePrey(*campaign) (victim, error) { return victim{election: prey}, nil }
-
-func pick[T any](r *rand.Rand, list []T) T { return list[r.IntN(len(list))] }
 
 // strikes reports whether whoever is struck now is in office, or, for a server, has a
 // leader in office among its clients.

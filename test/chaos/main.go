@@ -40,22 +40,42 @@ func main() {
 	if *verbose {
 		s.log = os.Stdout
 	}
-	s.netns = entered()
-	if !s.netns && *network != "proxy" {
-		code, err := enter()
-		switch {
-		case err == nil:
-			os.Exit(code)
-		case *network == "netns":
-			fmt.Fprintln(os.Stderr, "chaos:", err)
-			os.Exit(1)
-		}
-		fmt.Println("partitions are made by proxies alone:", err)
+	if *network != "proxy" {
+		s.network = networkOrNot(*network == "netns")
 	}
 	if err := tell(s, *history); err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		os.Exit(1)
 	}
+}
+
+// impossible is the exit code of a process that has entered, and cannot make a network.
+const impossible = 75
+
+// networkOrNot returns a network for this process, if it is one that has entered its
+// own namespaces, and otherwise ends with what such a process comes to. Where
+// that cannot be it returns nil, or fails.
+func networkOrNot(must bool) *network {
+	if entered() {
+		n, err := newNetwork(servers, len(workers))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "chaos:", err)
+			os.Exit(impossible)
+		}
+		return n
+	}
+	code, err := enter()
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+	case code != impossible:
+		os.Exit(code)
+	}
+	if must {
+		os.Exit(1)
+	}
+	fmt.Println("there is no network of namespaces: partitions are made by proxies alone")
+	return nil
 }
 
 // tell runs a campaign and prints what came of it.
@@ -64,7 +84,7 @@ func tell(s settings, history string) error {
 	defer stop()
 	began := time.Now()
 	partitions := "partitions by proxies"
-	if s.netns {
+	if s.network != nil {
 		partitions = "partitions by nft, in network namespaces"
 	}
 	fmt.Printf("seed %d, %v, %s\n", s.seed, s.length, partitions)

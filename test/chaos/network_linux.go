@@ -59,7 +59,8 @@ func enter() (int, error) {
 // entered reports whether this process is in namespaces of its own.
 func entered() bool { return os.Getenv(enteredEnv) != "" }
 
-// newNetwork makes the hosts. It works once in a process that has entered.
+// newNetwork makes the hosts, and tries what nft does to them. It works once, in a
+// process that has entered.
 func newNetwork(servers, workers int) (*network, error) {
 	if err := errors.Join(
 		syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""),
@@ -86,7 +87,7 @@ func newNetwork(servers, workers int) (*network, error) {
 		}
 		n.workers = append(n.workers, h)
 	}
-	return n, nil
+	return n, errors.Join(n.isolate(0, true, true), n.rejoin())
 }
 
 func newHost(name, address string) (*host, error) {
