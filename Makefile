@@ -68,6 +68,13 @@ interop: tools ## with what others have: managers of controller-runtime, and wha
 	cd test/interop && export GOWORK=off && $(GO) mod tidy -diff && $(GO) vet ./... && \
 	../../$(staticcheck) ./... && ../../$(golangcilint) run ./... && $(GO) test -count=1 -timeout 4m ./...
 
+# For so long: make chaos CHAOS=3m
+CHAOS ?= 30m
+
+.PHONY: chaos
+chaos: etcd ## real etcd servers and processes, and everything that can go wrong with them
+	cd test/chaos && $(GO) run . -for $(CHAOS)
+
 .PHONY: build
 build: ## build the command, as ./tenure
 	$(GO) build -o tenure ./cmd/tenure
