@@ -27,7 +27,7 @@ func (w *worker) breakSampler() {
 	}
 	var mu sync.Mutex
 	lost := map[*tenure.Leadership]time.Time{}
-	w.sampler.held = func(l *tenure.Leadership) bool {
+	w.held = func(l *tenure.Leadership) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		if !l.Held() && lost[l].IsZero() {

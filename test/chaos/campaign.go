@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -45,7 +44,7 @@ type settings struct {
 	network *network // nil: this host's
 	faults  []fault
 	broken  string // in which way all workers are
-	log     io.Writer
+	log     func(format string, args ...any)
 }
 
 // campaign is a cluster of etcd, workers that elect leaders over it, and what goes
@@ -248,7 +247,7 @@ func (c *campaign) strike(fs ...*fault) (struck bool, err error) {
 	lost = c.account.count("terms lost") - lost
 	took := time.Duration(clock() - from).Round(time.Millisecond)
 	for _, b := range blows {
-		fmt.Fprintf(c.log, "%7.1fs %v; %d terms lost; all well after %v\n", c.elapsed().Seconds(), b, lost, took)
+		c.log("%7.1fs %v; %d terms lost; all well after %v", c.elapsed().Seconds(), b, lost, took)
 		if err != nil {
 			err = fmt.Errorf("%v: %w", b, err)
 		}

@@ -42,7 +42,7 @@ func TestNegativeControls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, err := run(t.Context(), settings{
-				seed: 1, length: time.Minute, broken: tt.broken, log: t.Output(),
+				seed: 1, length: time.Minute, broken: tt.broken, log: t.Logf,
 				faults: some("worker stopped for longer", "worker cut off"), passes: 1 + 2*len(tt.rules),
 			})
 			var v *tenuretest.Violation
@@ -51,7 +51,8 @@ func TestNegativeControls(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				if missed := c.table(t.Output()); len(missed) > 0 {
+				table, missed := c.table()
+				if t.Log(table); len(missed) > 0 {
 					t.Errorf("struck no leader in office: %q", missed)
 				}
 			case !errors.As(err, &v) || !slices.Contains(tt.rules, v.Rule):

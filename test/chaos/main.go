@@ -14,11 +14,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -30,7 +30,7 @@ func main() {
 		}
 		return
 	}
-	s := settings{faults: faults, log: io.Discard}
+	s := settings{faults: faults, log: func(string, ...any) {}}
 	flag.DurationVar(&s.length, "for", 30*time.Minute, "how long things go wrong; every fault is made once in any case")
 	flag.Uint64Var(&s.seed, "seed", rand.Uint64()%1e6, "of the order of faults and of whom they strike")
 	network := flag.String("net", "auto", "what partitions are made of: proxy; netns, network namespaces and nft, for root on Linux; auto, the latter where it can be made")
@@ -38,7 +38,7 @@ func main() {
 	verbose := flag.Bool("v", false, "tell of each fault")
 	flag.Parse()
 	if *verbose {
-		s.log = os.Stdout
+		s.log = func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 	}
 	if *network != "proxy" {
 		s.network = networkOrNot(*network == "netns")
@@ -80,7 +80,7 @@ func networkOrNot(must bool) *network {
 
 // tell runs a campaign and prints what came of it.
 func tell(s settings, history string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	began := time.Now()
 	partitions := "partitions by proxies"
@@ -89,9 +89,8 @@ func tell(s settings, history string) error {
 	}
 	fmt.Printf("seed %d, %v, %s\n", s.seed, s.length, partitions)
 	c, err := run(ctx, s)
-	fmt.Println()
-	missed := c.table(os.Stdout)
-	fmt.Printf("%v\n", time.Since(began).Round(time.Second))
+	table, missed := c.table()
+	fmt.Printf("\n%s%v\n", table, time.Since(began).Round(time.Second))
 	if len(missed) > 0 && err == nil {
 		err = fmt.Errorf("these struck no leader in office: %s", strings.Join(missed, ", "))
 	}

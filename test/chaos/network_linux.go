@@ -45,7 +45,7 @@ func enter() (int, error) {
 		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
 		Pdeathsig:  syscall.SIGKILL,
 	}
-	signal.Ignore(os.Interrupt) // it has it, too
+	signal.Ignore(os.Interrupt, syscall.SIGTERM) // it has them, too, from a terminal and from timeout(1)
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}

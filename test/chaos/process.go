@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -38,7 +39,7 @@ func start(a *account, o orders, before []string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	line := append(before, self)
+	line := append(slices.Clone(before), self)
 	p := &process{id: o.ID, cmd: exec.Command(line[0], line[1:]...), ended: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), workerEnv+"="+string(text))
 	p.cmd.Stderr = os.Stderr

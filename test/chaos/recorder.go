@@ -13,7 +13,6 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/tenure-go/tenure"
 	"github.com/tenure-go/tenure/internal/protocol"
 	"github.com/tenure-go/tenure/store"
 	"github.com/tenure-go/tenure/tenuretest"
@@ -92,7 +91,7 @@ func (r *recorder) take(ev *clientv3.Event) error {
 		}
 		r.seats[key] = tenuretest.Event{
 			Kind: tenuretest.SeatTaken, Member: seat.Member, Election: protocol.Unescape(strings.TrimPrefix(key, leaders)),
-			Token: tenure.Token(rev), Revision: rev,
+			Token: rev, Revision: rev,
 		}
 		r.account.seat(r.seats[key])
 	}

@@ -4,10 +4,8 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -20,13 +18,15 @@ type tally struct {
 // span is from the beginning of a fault until all was well again.
 type span struct{ from, to int64 }
 
-// table writes how often each fault was made and struck a leader in office, how many
-// terms were lost then, and the longest time for which somebody had no leader. It returns the
-// faults that struck none.
-func (c *campaign) table(w io.Writer) (missed []string) {
+// table tells how often each fault was made and struck a leader in office, how many
+// terms were lost then, and the longest time for which an election had no leader, and
+// which faults struck none.
+func (c *campaign) table() (text string, missed []string) {
 	gaps := c.account.gaps()
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(out, "times\tstruck a leader\tterms lost\tno leader, longest\t  fault\n")
+	var b strings.Builder
+	put := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	put("%5s  %8s  %10s  %10s  fault, alone or with another\n%5s  %8s  %10s  %10s\n",
+		"", "struck a", "terms", "no leader,", "times", "leader", "lost", "longest")
 	for _, f := range c.faults {
 		t := c.tallies[f.name]
 		if t == nil {
@@ -41,14 +41,12 @@ func (c *campaign) table(w io.Writer) (missed []string) {
 				longest = max(longest, time.Duration(g.to-g.from))
 			}
 		}
-		fmt.Fprintf(out, "%d\t%d\t%d\t%.2f s\t  %s\n", t.times, t.struck, t.lost, longest.Seconds(), f.name)
+		put("%5d  %8d  %10d  %8.2f s  %s\n", t.times, t.struck, t.lost, longest.Seconds(), f.name)
 	}
-	_ = out.Flush() // to whom this could be told, that is told nothing
-	fmt.Fprintln(w)
 	var counts []string
 	for _, what := range []string{"terms", "terms lost", "writes", "writes confirmed", "writes refused", "watches compacted", "gaps observed"} {
 		counts = append(counts, fmt.Sprintf("%d %s", c.account.count(what), what))
 	}
-	fmt.Fprintln(w, strings.Join(counts, ", "))
-	return missed
+	put("\n%s\n", strings.Join(counts, ", "))
+	return b.String(), missed
 }
