@@ -127,7 +127,7 @@ func (a *account) take(e tenuretest.Event) {
 			t.first = at
 			break
 		}
-		if t.yes > 0 && !t.no && !t.ended {
+		if t.yes > 0 {
 			if last := &a.events[t.yes]; last.At.Before(e.At) {
 				last.At = e.At
 			}

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +63,26 @@ func TestNegativeControls(t *testing.T) {
 				t.Logf("%s: %s", v.Rule, v.Text)
 			}
 		})
+	}
+}
+
+// A campaign that harms nobody has shown nothing.
+func TestAFaultThatStrikesNoLeaderIsAFailure(t *testing.T) {
+	t.Parallel()
+	if _, err := etcdtest.Binary(); err != nil {
+		requirestore.Skip(t, "etcd", err.Error())
+	}
+	c, err := run(t.Context(), settings{seed: 1, log: t.Logf, faults: []fault{{
+		name:  "nothing",
+		aim:   func(*campaign) (victim, error) { return victim{election: "of nobody"}, nil },
+		begin: func(context.Context, *campaign, victim) error { return nil },
+		lasts: [2]time.Duration{1, 2},
+	}}})
+	if err == nil || !strings.Contains(err.Error(), "nothing: struck no leader in office in 5 times") {
+		t.Errorf("got %v", err)
+	}
+	if table, missed := c.table(); len(missed) != 1 || !strings.Contains(table, "    5         0") {
+		t.Errorf("missed %q:\n%s", missed, table)
 	}
 }
 

@@ -35,6 +35,7 @@ func main() {
 	flag.Uint64Var(&s.seed, "seed", rand.Uint64()%1e6, "of the order of faults and of whom they strike")
 	network := flag.String("net", "auto", "what partitions are made of: proxy; netns, network namespaces and nft, for root on Linux; auto, the latter where it can be made")
 	history := flag.String("history", "", "a `file` for the whole history, kept if the campaign fails")
+	flag.StringVar(&s.broken, "broken", "", "break all workers, to see that it is found: "+strings.Join([]string{believer, unfenced, overtrusting}, ", "))
 	verbose := flag.Bool("v", false, "tell of each fault")
 	flag.Parse()
 	if *verbose {
@@ -100,8 +101,8 @@ func tell(s settings, history string) error {
 	}
 	err = fmt.Errorf("seed %d: %w", s.seed, err)
 	if history != "" {
-		fmt.Println("the history is in", history)
 		err = errors.Join(err, c.account.save(history))
+		fmt.Println("the history is in", history)
 	}
 	return err
 }
