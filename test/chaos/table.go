@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,4 +50,33 @@ func (c *campaign) table() (text string, missed []string) {
 	}
 	put("\n%s\n", strings.Join(counts, ", "))
 	return b.String(), missed
+}
+
+// gap is a time in which nobody held an election.
+type gap struct {
+	election string
+	from, to int64
+}
+
+// gaps returns all of them, from the first term on.
+func (a *account) gaps() (all []gap) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	held := map[string][]*life{}
+	for id, t := range a.terms {
+		if t.first > 0 {
+			held[id.election] = append(held[id.election], t)
+		}
+	}
+	for election, lives := range held {
+		slices.SortFunc(lives, func(x, y *life) int { return cmp.Compare(x.first, y.first) })
+		last := lives[0].last
+		for _, t := range lives[1:] {
+			if t.first > last {
+				all = append(all, gap{election, last, t.first})
+			}
+			last = max(last, t.last)
+		}
+	}
+	return all
 }
