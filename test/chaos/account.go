@@ -25,6 +25,7 @@ type account struct {
 	written  map[write]bool
 	refused  map[write]bool
 	taken    []taking
+	harried  bool // third parties have written to the election prey
 	problems []error
 	counts   map[string]int
 }
@@ -188,6 +189,13 @@ func (a *account) wrote(w record, rev store.Revision) {
 	a.etcd = append(a.etcd, tenuretest.Event{
 		At: moment(clock()), Kind: tenuretest.Wrote, Member: w.Member, Election: w.Election, Token: w.Token, Revision: rev,
 	})
+}
+
+// harry takes note that a third party is about to write to the election prey.
+func (a *account) harry() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.harried = true
 }
 
 // took takes note that a third party has taken a seat away.

@@ -44,8 +44,8 @@ func TestNegativeControls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, err := run(t.Context(), settings{
-				seed: 1, length: time.Minute, broken: tt.broken, log: t.Logf,
-				faults: some("worker stopped for longer", "worker cut off"), passes: 1 + 2*len(tt.rules),
+				seed: 1, length: 2 * time.Minute, broken: tt.broken, log: t.Logf,
+				faults: some("worker stopped for longer", "worker cut off"), passes: 1 + 9*len(tt.rules),
 			})
 			var v *tenuretest.Violation
 			switch {

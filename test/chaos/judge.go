@@ -59,8 +59,9 @@ func (a *account) check(upTo int64, x tenuretest.Expect) error {
 				t.member, t.election, t.token, late, bounds.Trust))
 		}
 	}
+	harried := a.harried
 	a.mu.Unlock()
 	errs = append(errs, strict.Check(x))
-	x.Interfered = true
+	x.Interfered = harried
 	return errors.Join(append(errs, disturbed.Check(x))...)
 }

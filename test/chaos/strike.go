@@ -147,6 +147,9 @@ func (c *campaign) make(b *blow) (err error) {
 		return err
 	}
 	b.struck = c.strikes(b.victim)
+	if b.election == prey {
+		c.account.harry()
+	}
 	c.tell(b, tenuretest.FaultBegan)
 	ctx, cancel := context.WithTimeout(c.ctx, asking)
 	defer cancel()
