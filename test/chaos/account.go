@@ -226,15 +226,15 @@ func (a *account) inOffice() []term {
 	return all
 }
 
-// ledSince reports whether somebody has held each of the elections since a moment.
-func (a *account) ledSince(since int64, elections []string) bool {
+// allLed reports whether somebody is in office in each of the elections, and has said so
+// since a moment.
+func (a *account) allLed(since int64, elections []string) bool {
+	terms := a.inOffice()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	led := map[string]bool{}
-	for id, t := range a.terms {
-		led[id.election] = led[id.election] || t.last > since
-	}
-	return !slices.ContainsFunc(elections, func(e string) bool { return !led[e] })
+	return !slices.ContainsFunc(elections, func(election string) bool {
+		return !slices.ContainsFunc(terms, func(t term) bool { return t.election == election && a.terms[t].last > since })
+	})
 }
 
 // newest returns the highest tokens of all seats, by election.

@@ -19,7 +19,10 @@ import (
 )
 
 // orderly are the elections that nobody interferes with.
-var orderly = []string{steady, brisk, loose}
+var (
+	orderly       = []string{steady, brisk, loose}
+	everyElection = []string{steady, brisk, loose, prey}
+)
 
 const (
 	// recovery is within what time of the end of a fault every worker is back and every

@@ -34,7 +34,7 @@ func main() {
 	flag.DurationVar(&s.length, "for", 30*time.Minute, "how long things go wrong; every fault is made once in any case")
 	flag.Uint64Var(&s.seed, "seed", rand.Uint64()%1e6, "of the order of faults and of whom they strike")
 	network := flag.String("net", "auto", "what partitions are made of: proxy; netns, network namespaces and nft, for root on Linux; auto, the latter where it can be made")
-	history := flag.String("history", "", "a `file` for the whole history, kept if the campaign fails")
+	history := flag.String("history", "", "a `file` for the whole history")
 	flag.StringVar(&s.broken, "broken", "", "break all workers, to see that it is found: "+strings.Join([]string{believer, unfenced, overtrusting}, ", "))
 	verbose := flag.Bool("v", false, "tell of each fault")
 	flag.Parse()
@@ -97,12 +97,11 @@ func tell(s settings, history string) error {
 	}
 	if err == nil {
 		fmt.Println("no rule was broken")
-		return nil
+	} else {
+		err = fmt.Errorf("seed %d: %w", s.seed, err)
 	}
-	err = fmt.Errorf("seed %d: %w", s.seed, err)
 	if history != "" {
 		err = errors.Join(err, c.account.save(history))
-		fmt.Println("the history is in", history)
 	}
 	return err
 }
