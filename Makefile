@@ -72,6 +72,13 @@ interop: tools ## with what others have: managers of controller-runtime, and wha
 	cd test/interop && export GOWORK=off && $(GO) mod tidy -diff && $(GO) vet ./... && \
 	../../$(staticcheck) ./... && ../../$(golangcilint) run ./... && $(GO) test -count=1 -timeout 4m ./...
 
+# For so long: make chaos CHAOS=3m
+CHAOS ?= 30m
+
+.PHONY: chaos
+chaos: etcd ## real etcd servers and processes, and everything that can go wrong with them
+	cd test/chaos && $(GO) run . -for $(CHAOS)
+
 .PHONY: build
 build: ## build the command, as ./tenure
 	$(GO) build -o tenure ./cmd/tenure
@@ -105,10 +112,10 @@ $(golangcilint):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCILINT_VERSION)
 
 .PHONY: etcd
-etcd: $(etcd) $(etcd)-skewed ## build the etcd servers that tests run against into ./bin
+etcd: $(etcd) $(etcd)-faulty ## build the etcd servers that tests run against into ./bin
 
 $(etcd): # "go install" refuses modules with replace directives
 	cd tools/etcd && GOWORK=off $(GO) build -o $(CURDIR)/$@ go.etcd.io/etcd/server/v3
 
-$(etcd)-skewed: tools/etcd/skewed tools/etcd/testdata/skew.go
-	tools/etcd/skewed $@
+$(etcd)-faulty: tools/etcd/faulty tools/etcd/testdata/skew.go tools/etcd/testdata/stall.go
+	tools/etcd/faulty $@

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/tenure-go/tenure"
+	"github.com/tenure-go/tenure/store"
 	"github.com/tenure-go/tenure/tenuretest"
 )
 
@@ -132,6 +133,23 @@ func TestATimelineIsOfWhatMatters(t *testing.T) {
 	var all strings.Builder
 	if err := h.WriteText(&all, nil); err != nil || strings.Count(all.String(), "\n") < 200 {
 		t.Errorf("the whole history: %v\n%s", err, all.String())
+	}
+}
+
+// Of many writes of one term the first and the last are worth reading.
+func TestATimelineDoesNotRepeatItself(t *testing.T) {
+	t.Parallel()
+	events := list(in(0, tenuretest.SeatTaken, "a", 5, 5))
+	for n := range 100 {
+		rev := store.Revision(10 + n)
+		events = append(events, in(10+n, tenuretest.Wrote, "a", 5, rev), in(10+n, tenuretest.Confirmed, "a", 5, rev))
+	}
+	h := history(append(events, in(500, tenuretest.SeatTaken, "b", 300, 300), in(501, tenuretest.Wrote, "a", 5, 301)))
+	text := violated(t, h).Error()
+	for want, times := range map[string]int{"  wrote in x": 2, "was told that it wrote": 2, "the seat of x is a's": 1} {
+		if n := strings.Count(text, want); n != times {
+			t.Errorf("%q %d times, want %d:\n%s", want, n, times, text)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type reading struct {
 	terms  []*term // in the order of their first events
 	byID   map[termID]*term
 	seats  map[string][]seat // of each election, by revision
+	writes map[writes]run
 }
 
 type termID struct {
@@ -47,6 +48,15 @@ type term struct {
 	endedDup    int
 }
 
+// writes are those of one term, or what it was told of them.
+type writes struct {
+	termID
+	kind Kind
+}
+
+// run is from the first to the last of several events.
+type run struct{ first, last int }
+
 // work is one call of a function; returned may be never.
 type work struct{ began, returned int }
 
@@ -63,9 +73,17 @@ func (t *term) String() string { return fmt.Sprintf("%s (token %d)", t.member, t
 
 // read sorts events, which are in order.
 func read(events []Event) *reading {
-	r := &reading{events: events, byID: map[termID]*term{}, seats: map[string][]seat{}}
+	r := &reading{events: events, byID: map[termID]*term{}, seats: map[string][]seat{}, writes: map[writes]run{}}
 	for i, e := range events {
 		switch e.Kind {
+		case Wrote, Confirmed:
+			id := writesOf(e)
+			w, more := r.writes[id]
+			if !more {
+				w.first = i
+			}
+			w.last = i
+			r.writes[id] = w
 		case SeatTaken:
 			r.seats[e.Election] = append(r.seats[e.Election], seat{i, e.Revision, e.Member, e.Token})
 		case SeatFreed:
@@ -78,6 +96,8 @@ func read(events []Event) *reading {
 	}
 	return r
 }
+
+func writesOf(e Event) writes { return writes{termID{e.Election, e.Member, e.Token}, e.Kind} }
 
 // term takes in an event if it is about a term.
 func (r *reading) term(i int, e Event) {

@@ -43,8 +43,8 @@ func (r *reading) tell(s *strings.Builder, v *Violation) {
 	r.tellEvents(s, v, shown)
 }
 
-// shown returns the events worth reading, in order: all but repeated answers of
-// Held, and, around a violation, a number of those that have to do with it.
+// shown returns the events worth reading, in order: all but what repeats, and, around
+// a violation, a number of those that have to do with it.
 func (r *reading) shown(v *Violation) []int {
 	var all []int
 	for i, e := range r.events {
@@ -67,14 +67,18 @@ func (r *reading) shown(v *Violation) []int {
 	return shown
 }
 
-// repeats reports whether the event is an answer of Held between two like it.
+// repeats reports whether the event is an answer of Held, or a write, between two
+// like it.
 func (r *reading) repeats(i int) bool {
-	e := r.events[i]
-	if e.Kind != Held && e.Kind != NotHeld {
-		return false
+	switch e := r.events[i]; e.Kind {
+	case Held, NotHeld:
+		t := r.byID[termID{e.Election, e.Member, e.Token}]
+		return i != t.heldFirst && i != t.heldLast && i != t.notHeld && i != t.resurrected
+	case Wrote, Confirmed:
+		w := r.writes[writesOf(e)]
+		return i != w.first && i != w.last
 	}
-	t := r.byID[termID{e.Election, e.Member, e.Token}]
-	return i != t.heldFirst && i != t.heldLast && i != t.notHeld && i != t.resurrected
+	return false
 }
 
 // concerns reports whether an event has to do with the violation.

@@ -11,8 +11,9 @@ import (
 // version finds the server's version in the module that builds it.
 var version = regexp.MustCompile(`(?m)^\s*go\.etcd\.io/etcd/server/v3 (v\S+)`)
 
-// skewed is put behind the name of the binary for the one whose clock can be set.
-const skewed = "-skewed"
+// faulty is put behind the name of the binary for the one whose clock can be set and
+// whose disk can be made to hang.
+const faulty = "-faulty"
 
 // Binary returns the path of the etcd binary that "make etcd" builds.
 func Binary() (string, error) {
@@ -29,7 +30,7 @@ func Binary() (string, error) {
 		return "", errors.New("tools/etcd/go.mod does not require the etcd server")
 	}
 	file := filepath.Join(root, "bin", "etcd-"+string(found[1]), "etcd")
-	for _, kind := range []string{"", skewed} {
+	for _, kind := range []string{"", faulty} {
 		if _, err := os.Stat(file + kind); err != nil {
 			return "", fmt.Errorf("no etcd binary; run \"make etcd\": %w", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -35,9 +36,21 @@ type Options struct {
 	Quota int
 	// SettableClocks: Member.SetClock works.
 	SettableClocks bool
+	// StallableDisks: Member.StallDisk works, on Linux.
+	StallableDisks bool
+	// Partitions: Cluster.Isolate works. Not with Hosts.
+	Partitions bool
+	// Hosts are where the members run. The default is this host.
+	Hosts []Host
 	// ElectionTimeout is etcd's own. The default of 500 ms makes the shortest TTL
 	// of a lease 1 s; etcd's default of 1 s makes it 2 s.
 	ElectionTimeout time.Duration
+}
+
+// Host is where one member runs: in a network namespace, for example.
+type Host struct {
+	Address string   // IPv4
+	Command []string // what runs there the command that follows, in the process that it is
 }
 
 // Cluster is a number of etcd processes on this host.
@@ -61,8 +74,8 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 		return nil, err
 	}
 	opts.Members = max(opts.Members, 1)
-	if opts.SettableClocks {
-		binary += skewed
+	if opts.SettableClocks || opts.StallableDisks {
+		binary += faulty
 	}
 	if opts.ElectionTimeout == 0 {
 		opts.ElectionTimeout = 500 * time.Millisecond
@@ -95,26 +108,43 @@ func start(ctx context.Context, binary string, opts Options) (c *Cluster, err er
 	}
 	var peers []string
 	for i := range opts.Members {
+		host := Host{Address: "127.0.0.1"}
+		if opts.Hosts != nil {
+			host = opts.Hosts[i]
+		}
 		m := &Member{
 			Name:     fmt.Sprintf("e%d", i+1),
-			Endpoint: fmt.Sprintf("%s://127.0.0.1:%d", c.scheme(), ports[3*i]),
-			peer:     fmt.Sprintf("http://127.0.0.1:%d", ports[3*i+1]),
-			metrics:  fmt.Sprintf("http://127.0.0.1:%d", ports[3*i+2]),
-			binary:   binary,
+			Endpoint: fmt.Sprintf("%s://%s:%d", c.scheme(), host.Address, ports[3*i]),
+			peer:     fmt.Sprintf("http://%s:%d", host.Address, ports[3*i+1]),
+			metrics:  fmt.Sprintf("http://%s:%d", host.Address, ports[3*i+2]),
+			command:  append(slices.Clone(host.Command), binary),
+		}
+		m.advertised = m.peer
+		if opts.Partitions {
+			if m.peers, err = newProxy("127.0.0.1", m.peer, sender); err != nil {
+				return c, err
+			}
+			m.advertised = m.peers.Endpoint
 		}
 		m.log = filepath.Join(c.dir, m.Name+".log")
 		m.clock = filepath.Join(c.dir, m.Name+".clock")
+		m.stall = filepath.Join(c.dir, m.Name+".stall")
 		c.Members = append(c.Members, m)
-		peers = append(peers, m.Name+"="+m.peer)
+		peers = append(peers, m.Name+"="+m.advertised)
 	}
 	for _, m := range c.Members {
-		m.args = c.args(m, strings.Join(peers, ","))
+		m.command = append(m.command, c.args(m, strings.Join(peers, ","))...)
 		if err := m.Start(); err != nil {
 			return c, err
 		}
 	}
 	if err := c.Await(ctx, c.Members...); err != nil {
 		return c, err
+	}
+	for _, m := range c.Members {
+		if err := m.learnID(ctx); err != nil {
+			return c, err
+		}
 	}
 	if opts.Password != "" {
 		return c, c.enableAuth(ctx)
@@ -134,13 +164,15 @@ func (c *Cluster) args(m *Member, peers string) []string {
 		"--name=" + m.Name,
 		"--data-dir=" + filepath.Join(c.dir, m.Name),
 		"--listen-client-urls=" + m.Endpoint, "--advertise-client-urls=" + m.Endpoint,
-		"--listen-peer-urls=" + m.peer, "--initial-advertise-peer-urls=" + m.peer,
+		"--listen-peer-urls=" + m.peer, "--initial-advertise-peer-urls=" + m.advertised,
 		"--listen-metrics-urls=" + m.metrics,
 		"--initial-cluster=" + peers,
 		fmt.Sprintf("--election-timeout=%d", c.opts.ElectionTimeout.Milliseconds()),
 		fmt.Sprintf("--heartbeat-interval=%d", c.opts.ElectionTimeout.Milliseconds()/10),
 		"--log-level=error",
-		"--unsafe-no-fsync", // no test cuts the power
+	}
+	if !c.opts.StallableDisks {
+		args = append(args, "--unsafe-no-fsync") // no test cuts the power
 	}
 	if c.Certs != nil {
 		args = append(args, "--cert-file="+c.Certs.Server, "--key-file="+c.Certs.ServerKey)
@@ -160,24 +192,34 @@ func (c *Cluster) args(m *Member, peers string) []string {
 	return args
 }
 
+// Ports are chosen below those that systems give out by themselves: between the choice
+// and the moment when etcd listens, any connection or proxy may get one of the latter.
+const (
+	lowestPort  = 10_000
+	highestPort = 32_000
+)
+
+// chosen are the ports that this process has ever chosen.
+var chosen sync.Map
+
 // freePorts returns ports of the loopback interface that nobody uses now.
 func freePorts(n int) ([]int, error) {
 	var ports []int
-	var errs []error
-	var listeners []net.Listener // all open until the last is found, or one comes twice
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			errs = append(errs, err)
+	for try := 0; len(ports) < n; try++ {
+		port := lowestPort + rand.IntN(highestPort-lowestPort)
+		if _, again := chosen.LoadOrStore(port, true); again {
 			continue
 		}
-		listeners = append(listeners, l)
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			err = l.Close()
+			ports = append(ports, port)
+		}
+		if err != nil && try > 100*n {
+			return nil, err
+		}
 	}
-	for _, l := range listeners {
-		errs = append(errs, l.Close())
-	}
-	return ports, errors.Join(errs...)
+	return ports, nil
 }
 
 // Endpoints are the URLs of all members.
@@ -250,7 +292,13 @@ func (c *Cluster) Close() error {
 		all.Go(m.Kill)
 	}
 	all.Wait()
-	return os.RemoveAll(c.dir)
+	var errs []error
+	for _, m := range c.Members {
+		if m.peers != nil {
+			errs = append(errs, m.peers.Close())
+		}
+	}
+	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
 }
 
 // enableAuth makes root the only user.

@@ -22,11 +22,16 @@ type Member struct {
 	Name     string
 	Endpoint string // URL that clients use
 	metrics  string // URL of health and metrics, never with TLS
-	peer     string
-	binary   string
-	args     []string
-	log      string
-	clock    string // a file; see SetClock
+
+	peer       string // URL that it listens on for its peers
+	advertised string // URL that they use
+	peers      *Proxy // between the two, nil without Options.Partitions
+	id         string // among its peers
+
+	command []string
+	log     string
+	clock   string // a file; see SetClock
+	stall   string // a file; see StallDisk
 
 	mu  sync.Mutex
 	run *run // nil while it is not running
@@ -50,9 +55,9 @@ func (m *Member) Start() error {
 	if err != nil {
 		return err
 	}
-	r := &run{cmd: exec.Command(m.binary, m.args...), ended: make(chan struct{})}
+	r := &run{cmd: exec.Command(m.command[0], m.command[1:]...), ended: make(chan struct{})}
 	r.cmd.Stdout, r.cmd.Stderr = log, log
-	r.cmd.Env = append(os.Environ(), "TENURE_SKEW="+m.clock)
+	r.cmd.Env = append(os.Environ(), "TENURE_SKEW="+m.clock, "TENURE_STALL="+m.stall)
 	r.cmd.SysProcAttr = attr()
 	if err := r.cmd.Start(); err != nil {
 		return errors.Join(err, log.Close())
@@ -134,6 +139,16 @@ func (m *Member) SetClock(ctx context.Context, ahead time.Duration) error {
 		return m.now(ctx).Sub(time.Now().Add(ahead)).Abs() < slack, nil
 	})
 }
+
+// StallDisk makes the member's disk hang: whatever it writes does not get there. Its
+// cluster must have been started with StallableDisks.
+func (m *Member) StallDisk() error { return os.WriteFile(m.stall, nil, 0o600) }
+
+// UnstallDisk lets the disk go on.
+func (m *Member) UnstallDisk() error { return os.Remove(m.stall) }
+
+// ID is the member's among its peers.
+func (m *Member) ID() (uint64, error) { return strconv.ParseUint(m.id, 16, 64) }
 
 // now is what the member's clock shows; zero if it does not say.
 func (m *Member) now(ctx context.Context) time.Time {

@@ -14,8 +14,8 @@ import (
 	"github.com/tenure-go/tenure/internal/etcdtest"
 )
 
-// A proxy that is cut keeps what it is given, ends no connection, and goes on where
-// it was.
+// A proxy that is cut, one way or both, keeps what it is given, ends no connection, and
+// goes on where it was.
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -72,6 +72,28 @@ func TestProxy(t *testing.T) {
 	}
 	if err := echo("three"); err != nil {
 		t.Error(err)
+	}
+	for _, way := range []etcdtest.Way{etcdtest.Requests, etcdtest.Replies} {
+		p.Cut(way)
+		_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if err := echo("four"); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("with way %v cut: %v", way, err)
+		}
+		p.Heal()
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+		if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+			t.Error(err)
+		}
+	}
+	const late = 50 * time.Millisecond
+	p.Delay(late)
+	began := time.Now()
+	if err := echo("five"); err != nil || time.Since(began) < 2*late {
+		t.Errorf("there and back in %v, %v", time.Since(began), err)
+	}
+	p.Delay(0)
+	if !p.Connected() {
+		t.Error("nobody is connected")
 	}
 	p.Cut()
 	if err := p.Close(); err != nil {
