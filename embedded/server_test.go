@@ -5,47 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/tenure-go/tenure"
 	"github.com/tenure-go/tenure/embedded"
+	"github.com/tenure-go/tenure/internal/etcdtest"
 )
 
-// ports are below those that the system gives to connections: another test's client
-// would have one of those before its server listens.
-const firstPort, ports = 20000, 12000
-
-// nextPort begins anywhere: other processes test, too.
-var nextPort = func() *atomic.Int64 {
-	n := new(atomic.Int64)
-	n.Store(rand.Int64N(ports))
-	return n
-}()
-
-// addresses returns addresses of this host at which nobody listens, and that no other
-// test of this process gets.
+// addresses returns addresses of this host at which nobody listens.
 func addresses(t *testing.T, n int) []string {
 	t.Helper()
+	ports, err := etcdtest.FreePorts(n)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var all []string
-	for tries := 0; len(all) < n; tries++ {
-		a := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%ports)
-		l, err := net.Listen("tcp", a)
-		if err != nil {
-			if tries > 1000 {
-				t.Fatal(err)
-			}
-			continue // somebody else's
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, a)
+	for _, port := range ports {
+		all = append(all, fmt.Sprintf("127.0.0.1:%d", port))
 	}
 	return all
 }

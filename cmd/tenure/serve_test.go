@@ -5,13 +5,14 @@ package main
 import (
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tenure-go/tenure/internal/etcdtest"
 )
 
 // serving is servers of one cluster, each a process.
@@ -44,22 +45,11 @@ func newServing(t *testing.T, names ...string) *serving {
 
 func (s *serving) address(t *testing.T, name string) {
 	t.Helper()
-	a := freeAddresses(t, 2)
-	s.clients[name], s.peers[name] = a[0], a[1]
-}
-
-func freeAddresses(t *testing.T, n int) []string {
-	t.Helper()
-	var all []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }() // nobody used it
-		all = append(all, l.Addr().String())
+	ports, err := etcdtest.FreePorts(2)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return all
+	s.clients[name], s.peers[name] = fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 }
 
 func (s *serving) url() string {

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -102,7 +100,7 @@ func start(ctx context.Context, binary string, opts Options) (c *Cluster, err er
 			return c, err
 		}
 	}
-	ports, err := freePorts(3 * opts.Members)
+	ports, err := FreePorts(3 * opts.Members)
 	if err != nil {
 		return c, err
 	}
@@ -190,36 +188,6 @@ func (c *Cluster) args(m *Member, peers string) []string {
 		args = append(args, fmt.Sprintf("--auth-token-ttl=%d", c.opts.TokenTTL/time.Second))
 	}
 	return args
-}
-
-// Ports are chosen below those that systems give out by themselves: between the choice
-// and the moment when etcd listens, any connection or proxy may get one of the latter.
-const (
-	lowestPort  = 10_000
-	highestPort = 32_000
-)
-
-// chosen are the ports that this process has ever chosen.
-var chosen sync.Map
-
-// freePorts returns ports of the loopback interface that nobody uses now.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for try := 0; len(ports) < n; try++ {
-		port := lowestPort + rand.IntN(highestPort-lowestPort)
-		if _, again := chosen.LoadOrStore(port, true); again {
-			continue
-		}
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			err = l.Close()
-			ports = append(ports, port)
-		}
-		if err != nil && try > 100*n {
-			return nil, err
-		}
-	}
-	return ports, nil
 }
 
 // Endpoints are the URLs of all members.
