@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenure-go/tenure/internal/protocol"
+	"github.com/tenure-go/tenure/store/memstore"
 )
 
 // These tests need a session goroutine that has not noticed yet, and clocks that
@@ -66,6 +67,39 @@ func TestEitherClockEndsATerm(t *testing.T) {
 				t.Errorf("%s, %s: until %v from now", name, of, left)
 			}
 		}
+	}
+}
+
+// A function that is the first to notice has lost its term, and not finished its work.
+func TestAFunctionThatSeesItsDeadlinePassedIsCalledAgain(t *testing.T) {
+	t.Parallel()
+	m, err := Join(t.Context(), memstore.New(), Options{TTL: time.Hour}) // the next round is far
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	var causes []error
+	err = m.Lead(t.Context(), "x", func(_ context.Context, term Term) error {
+		l := term.(*Leadership)
+		if len(causes) == 0 {
+			l.evidence.set(l.s.clock.now())
+			for term.Held() {
+			}
+		}
+		l.s.m.mu.Lock() // so that nobody else has noticed when it returns
+		defer time.AfterFunc(10*time.Millisecond, l.s.m.mu.Unlock)
+		causes = append(causes, term.Cause())
+		return nil
+	}, LeadOptions{BeforeRelease: func(_ context.Context, term Term) error {
+		causes = append(causes, term.Cause())
+		return nil
+	}})
+	if err != nil || len(causes) != 4 || !errors.Is(causes[1], ErrUnproven) || !errors.Is(causes[3], ErrResigned) {
+		t.Errorf("%v; at the ends of functions, and before releases: %v", err, causes)
 	}
 }
 

@@ -175,10 +175,12 @@ func (l *Leadership) work(ctx context.Context, work func(context.Context, Term) 
 	})
 }
 
-// stop ends a term that may have ended, and says which of the two it was.
+// stop ends a term that may have ended, and says which of the two it was. A term whose
+// deadline has passed is lost, also where its function was the first to notice.
 func (l *Leadership) stop(cause error) outcome {
 	how := finished
-	if l.ctx.Err() != nil {
+	if !l.Held() {
+		<-l.ctx.Done() // at once
 		how = stopped
 	}
 	l.resign(cause)
