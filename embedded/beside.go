@@ -173,6 +173,7 @@ type beside struct {
 	policies []weak.Pointer[policy] // nobody says when one is not needed any more
 	aside    time.Time              // until when the member here stands back
 	modest   time.Time              // until when the priority is not claimed
+	settled  bool                   // the others can know the priority
 }
 
 func newBeside(s *Server) *beside {
@@ -231,6 +232,7 @@ func (b *beside) run() {
 	look := time.NewTicker(10 * b.s.conf.ElectionTimeout)
 	defer look.Stop()
 	for {
+		b.settle()
 		select {
 		case <-b.s.ctx.Done():
 			return

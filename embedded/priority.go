@@ -34,8 +34,23 @@ func (s *Server) SetPriority(ctx context.Context, priority int) error {
 	if err != nil {
 		return fmt.Errorf("set the priority of server %q: %w", s.conf.Name, err)
 	}
-	s.beside.setModest(time.Time{})
+	s.beside.mu.Lock()
+	defer s.beside.mu.Unlock()
+	s.beside.settled, s.beside.modest = true, time.Time{}
 	return nil
+}
+
+// settle lets the others know the priority of the configuration, once.
+func (b *beside) settle() {
+	b.mu.Lock()
+	settled := b.settled
+	b.mu.Unlock()
+	if settled {
+		return
+	}
+	if err := b.s.SetPriority(b.s.ctx, b.s.conf.Priority); err != nil && b.s.ctx.Err() == nil {
+		b.s.conf.Logger.Warn("the priority is not set yet", "server", b.s.conf.Name, "error", err)
+	}
 }
 
 // outranks reports whether this server has a higher priority than etcd's leader, and may

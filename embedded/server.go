@@ -116,7 +116,7 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.loops.Go(s.beside.run)
 	s.loops.Go(s.keepSpace)
-	return s.SetPriority(ctx, s.conf.Priority)
+	return nil
 }
 
 // initialCluster is what etcd is told of a new cluster's members.
