@@ -232,7 +232,6 @@ func (b *beside) run() {
 	look := time.NewTicker(10 * b.s.conf.ElectionTimeout)
 	defer look.Stop()
 	for {
-		b.settle()
 		select {
 		case <-b.s.ctx.Done():
 			return
@@ -241,6 +240,7 @@ func (b *beside) run() {
 		case <-b.flaps:
 			b.push()
 		case <-look.C:
+			b.settle()
 			if b.outranks() && b.pull("its priority") {
 				b.setModest(time.Now().Add(standBack))
 			}

@@ -40,7 +40,8 @@ func (s *Server) SetPriority(ctx context.Context, priority int) error {
 	return nil
 }
 
-// settle lets the others know the priority of the configuration, once.
+// settle lets the others know the priority of the configuration, once. Where that
+// cannot be done when the server starts, it is done later.
 func (b *beside) settle() {
 	b.mu.Lock()
 	settled := b.settled

@@ -114,6 +114,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.promote(ctx); err != nil {
 		return err
 	}
+	s.beside.settle()
 	s.loops.Go(s.beside.run)
 	s.loops.Go(s.keepSpace)
 	return nil
