@@ -15,7 +15,7 @@ etcd := bin/etcd-$(shell sed -n 's|^.*go.etcd.io/etcd/server/v3 \(v[^ ]*\).*|\1|
 # "work" is every module of go.work; "./..." would be the root module alone.
 # Tests that skip a store write it to $TENURE_SKIPPED, because go test hides what
 # a package prints when it passes.
-gotest = log=$$(mktemp) || exit; TENURE_SKIPPED=$$log $(GO) test -timeout 4m $(1) work; \
+gotest = log=$$(mktemp) || exit; TENURE_SKIPPED=$$log $(GO) test -timeout 8m $(1) work; \
 	status=$$?; sort -u $$log >&2; rm -f $$log; exit $$status
 
 .DEFAULT_GOAL := help
