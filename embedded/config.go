@@ -125,7 +125,7 @@ func (c Config) complete() (Config, error) {
 		return c, invalid("both the peers of a new cluster and a running one to join; give one of them")
 	case c.Replaces != "" && len(c.Join) == 0:
 		return c, invalid("replaces server %q, and joins no cluster; name servers of the cluster to join", c.Replaces)
-	case c.Replaces == c.Name && c.Name != "" && c.Replaces != "":
+	case c.Replaces == c.Name:
 		return c, invalid("server %q cannot replace itself; choose a new name", c.Name)
 	}
 	if err := c.checkPeers(); err != nil {
