@@ -173,7 +173,11 @@ func TestAServerIsReplaced(t *testing.T) {
 	}
 	// What it replaces does not come back.
 	refused(t, confs[2], embedded.ErrRemoved, "remove its data directory", confs[2].Dir)
-	// The list of the first start may stay, and the cluster does without any one again.
+	// The list of the first start may stay, whoever has the address of c now, and the
+	// cluster does without any one again.
+	stranger := config(t, "x")
+	stranger.Peer = confs[2].Peers["c"]
+	start(t, stranger)
 	stop(t, servers[0])
 	if next := lead(t, d); next <= token {
 		t.Errorf("token %d after %d", next, token)

@@ -24,6 +24,9 @@
 // a list that shares no other server with the data, a directory of another server, and peers
 // that belong elsewhere are refused, because either would go on as a second cluster.
 //
+// A cluster that is made anew with the names and addresses of an old one cannot be told
+// from it: remove the old directories of all its servers first.
+//
 // A server whose disk has lost or damaged its data must not come back under its own
 // name as if nothing had been: it may have acknowledged what it has forgotten. It joins
 // as a new server, in place of what it was.

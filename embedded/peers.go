@@ -60,20 +60,14 @@ func (s *Server) checkPeers(ctx context.Context) (waits string, err error) {
 	return "for " + strings.Join(away, ", "), nil
 }
 
-// peerURLs are the URLs of the other servers: of those that etcd knows, and of those
-// that the configuration names.
+// peerURLs are the URLs of the other servers, as the data know them.
 func (s *Server) peerURLs() map[string]string {
 	urls := map[string]string{}
-	for name, address := range s.conf.Peers {
-		u := s.conf.PeerTLS.url(address)
-		urls[name] = u.String()
-	}
 	for _, m := range s.raft().Cluster().Members() {
 		if len(m.PeerURLs) > 0 && m.ID != s.raft().MemberID() {
 			urls[cmp.Or(m.Name, m.ID.String())] = m.PeerURLs[0]
 		}
 	}
-	delete(urls, s.conf.Name)
 	return urls
 }
 
