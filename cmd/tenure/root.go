@@ -18,6 +18,8 @@ so members of one host need no server and no configuration. Stores:
   etcd://[USER@]HOST,.../[PREFIX]    an etcd cluster, for members of many hosts
   etcds://...                        the same over TLS
 
+Who has no etcd runs "tenure serve" on one host or three, which is one.
+
 Name all hosts of a cluster, each with its port unless that is 2379. PREFIX is that
 of all keys, "tenure/" if there is none. The password of USER is that in
 TENURE_ETCD_PASSWORD; one in the URL is refused, because URLs are shown. After
