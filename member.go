@@ -51,7 +51,8 @@ type Member struct {
 // Join waits for that one's session to end, for its TTL and a little more.
 //
 // Errors: ErrInvalid for options, ErrDuplicateMember when the other owner turns
-// out to be alive, store.ErrUnsupported when the store lacks what an election
+// out to be alive (or seems so, where the store gave its session more time meanwhile,
+// as etcd does when it elects a leader: try again), store.ErrUnsupported when the store lacks what an election
 // needs, ErrCorrupt, and those of the store and of ctx.
 func Join(ctx context.Context, st store.Store, opts Options) (*Member, error) {
 	m, err := join(ctx, st, opts)

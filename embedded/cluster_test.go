@@ -85,6 +85,8 @@ func TestADirectoryThatWasLost(t *testing.T) {
 	refused(t, lost, embedded.ErrOtherCluster, `knows server "c"`, lost.Dir, "in place of it")
 }
 
+// Who has the answer of the other first does not start; which of the two that is, is
+// chance.
 func TestPeerListsThatDisagree(t *testing.T) {
 	t.Parallel()
 	confs := trio(t)
@@ -92,18 +94,28 @@ func TestPeerListsThatDisagree(t *testing.T) {
 	confs[1].Peers = map[string]string{"a": confs[0].Peers["a"], "b": confs[0].Peers["b"], "c": lists[0]}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	first := make(chan error, 1)
-	go func() {
-		s, err := embedded.Start(ctx, confs[0])
-		if err == nil {
-			_ = s.Close() // it should not have started
-		}
-		first <- err
-	}()
-	refused(t, confs[1], embedded.ErrOtherCluster, "peer a at", "c=http://"+confs[0].Peers["c"], "c=http://"+lists[0])
+	ends := make(chan error, 2)
+	for _, conf := range confs[:2] {
+		go func() {
+			s, err := embedded.Start(ctx, conf)
+			if err == nil {
+				_ = s.Close() // it should not have started
+			}
+			ends <- err
+		}()
+	}
+	first := <-ends
 	cancel()
-	if err := <-first; !errors.Is(err, context.Canceled) && !errors.Is(err, embedded.ErrOtherCluster) {
-		t.Error(err)
+	if err := <-ends; !errors.Is(err, context.Canceled) && !errors.Is(err, embedded.ErrOtherCluster) {
+		t.Errorf("the second: %v", err)
+	}
+	if !errors.Is(first, embedded.ErrOtherCluster) {
+		t.Fatalf("the first: %v", first)
+	}
+	for _, says := range []string{"has other peers", "c=http://" + confs[0].Peers["c"], "c=http://" + lists[0]} {
+		if !strings.Contains(first.Error(), says) {
+			t.Errorf("%v\ndoes not say %q", first, says)
+		}
 	}
 }
 

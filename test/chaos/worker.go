@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,11 +93,14 @@ func runWorker(text string) error {
 	return errors.Join(err, w.st.Close())
 }
 
-// join opens the store and joins, also while etcd is not to be had.
+// join opens the store and joins, also while etcd is not to be had. A worker that was
+// killed may find that its session outlives its TTL: etcd gives leases all of their time
+// again when it elects a leader.
 func (w *worker) join(ctx context.Context) error {
+	passing := []error{store.ErrUnavailable, context.DeadlineExceeded, tenure.ErrDuplicateMember}
 	for {
 		err := w.tryJoin(ctx)
-		if err == nil || ctx.Err() != nil || !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
+		if err == nil || ctx.Err() != nil || !slices.ContainsFunc(passing, func(p error) bool { return errors.Is(err, p) }) {
 			return err
 		}
 		w.print(report{What: tenuretest.Note.String(), Text: "cannot join"}.because(err))
