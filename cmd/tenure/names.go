@@ -42,6 +42,14 @@ func oneMember(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// noArguments wants flags alone.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) != 0 {
+		return usage(cmd, "want no arguments, got %d", len(args))
+	}
+	return nil
+}
+
 // optionalElection wants the name of one election, or nothing.
 func optionalElection(cmd *cobra.Command, args []string) error {
 	switch len(args) {

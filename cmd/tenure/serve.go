@@ -45,12 +45,7 @@ A server that has run before knows its cluster from DIR; --peers and --join may 
 A server listens on this host's loopback interface unless another address is given; then
 it wants certificates (--client-ca, --peer-ca), or --insecure, with which everybody who
 reaches it can write. Sessions with a TTL below 2 s need a shorter --election-timeout.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 0 {
-				return usage(cmd, "want no arguments, got %d", len(args))
-			}
-			return nil
-		},
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			conf, err := f.config(cmd.ErrOrStderr())
 			if err != nil {

@@ -37,18 +37,7 @@ func TestServeOnAFullDisk(t *testing.T) {
 	s := newServing(t, "a")
 	w := s.w
 	disk := w.path("data-a")
-	if err := os.Mkdir(disk, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=200m"); err != nil {
-		t.Skip("SKIPPED: a full disk needs root, who may mount a small one:", err)
-	}
-	t.Cleanup(func() {
-		w.end() // who uses it
-		if err := unix.Unmount(disk, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	w.mount(disk, "200m")
 	s.start("a")
 	before := w.freshToken("n")
 	var left unix.Statfs_t
@@ -69,9 +58,7 @@ func TestServeOnAFullDisk(t *testing.T) {
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount("tmpfs", disk, "tmpfs", unix.MS_REMOUNT, "size=400m"); err != nil {
-		t.Fatal(err)
-	}
+	w.enlarge(disk, "400m")
 	s.start("a")
 	if after := w.freshToken("n"); after <= before {
 		t.Errorf("token %d after %d", after, before)
