@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -301,7 +300,7 @@ func authorities(file string) (*x509.CertPool, error) {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
-	if block, _ := pem.Decode(text); block == nil || !pool.AppendCertsFromPEM(text) {
+	if !pool.AppendCertsFromPEM(text) {
 		return nil, fmt.Errorf("no certificate in %s; want PEM", file)
 	}
 	return pool, nil
@@ -332,8 +331,8 @@ func (t TLS) info() transport.TLSInfo {
 	return transport.TLSInfo{CertFile: t.Cert, KeyFile: t.Key, TrustedCAFile: t.CA, ClientCertAuth: t.CA != ""}
 }
 
-func (t TLS) url(address string) url.URL {
-	u := url.URL{Scheme: "http", Host: address}
+func (t TLS) url(address string) *url.URL {
+	u := &url.URL{Scheme: "http", Host: address}
 	if t.enabled() {
 		u.Scheme = "https"
 	}

@@ -33,8 +33,7 @@ func (s *Server) join(ctx context.Context) (initial string, err error) {
 	}
 	var endpoints []string
 	for _, address := range s.conf.Join {
-		u := s.conf.ClientTLS.url(address)
-		endpoints = append(endpoints, u.String())
+		endpoints = append(endpoints, s.conf.ClientTLS.url(address).String())
 	}
 	client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: tlsConf, DialTimeout: joinTimeout, Logger: zap.NewNop()})
 	if err != nil {
@@ -46,11 +45,11 @@ func (s *Server) join(ctx context.Context) (initial string, err error) {
 	if err := errors.Join(err, client.Close()); err != nil {
 		return "", fmt.Errorf("join %s: %w", strings.Join(s.conf.Join, ","), err)
 	}
-	url := s.peerURL()
+	own := s.peerURL().String()
 	var all []string
 	for _, m := range members {
 		name := m.Name
-		if slices.Contains(m.PeerURLs, url.String()) {
+		if slices.Contains(m.PeerURLs, own) {
 			name = s.conf.Name
 		}
 		for _, u := range m.PeerURLs {
@@ -65,9 +64,9 @@ func (s *Server) enter(ctx context.Context, cluster clientv3.Cluster) ([]*pb.Mem
 	if err != nil {
 		return nil, err
 	}
-	own := s.peerURL()
+	own := s.peerURL().String()
 	for _, m := range now.Members {
-		switch mine := slices.Contains(m.PeerURLs, own.String()); {
+		switch mine := slices.Contains(m.PeerURLs, own); {
 		case mine && m.Name == "": // added by a start that got no further
 			return now.Members, nil
 		case mine:
@@ -92,7 +91,7 @@ func (s *Server) enter(ctx context.Context, cluster clientv3.Cluster) ([]*pb.Mem
 	}
 	var added *clientv3.MemberAddResponse
 	err = s.insist(ctx, func() (err error) {
-		added, err = cluster.MemberAddAsLearner(ctx, []string{own.String()})
+		added, err = cluster.MemberAddAsLearner(ctx, []string{own})
 		return err
 	})
 	if err != nil {

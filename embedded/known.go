@@ -29,8 +29,7 @@ func (s *Server) checkKnown() error {
 		if m.Name == s.conf.Name {
 			continue
 		}
-		u := s.conf.PeerTLS.url(s.conf.Peers[m.Name])
-		if slices.Contains(m.PeerURLs, u.String()) {
+		if slices.Contains(m.PeerURLs, s.conf.PeerTLS.url(s.conf.Peers[m.Name]).String()) {
 			return nil
 		}
 	}

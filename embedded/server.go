@@ -123,13 +123,11 @@ func (s *Server) start(ctx context.Context) error {
 // initialCluster is what etcd is told of a new cluster's members.
 func (s *Server) initialCluster() string {
 	if len(s.conf.Peers) == 0 {
-		u := s.peerURL()
-		return s.conf.Name + "=" + u.String()
+		return s.conf.Name + "=" + s.peerURL().String()
 	}
 	var all []string
 	for name, address := range s.conf.Peers {
-		u := s.conf.PeerTLS.url(address)
-		all = append(all, name+"="+u.String())
+		all = append(all, name+"="+s.conf.PeerTLS.url(address).String())
 	}
 	slices.Sort(all)
 	return strings.Join(all, ",")
@@ -137,9 +135,9 @@ func (s *Server) initialCluster() string {
 
 // peerURL is where the peers reach this server. One that has none tells etcd of an
 // address at which nobody listens.
-func (s *Server) peerURL() url.URL {
+func (s *Server) peerURL() *url.URL {
 	if s.conf.Peer == "" {
-		return url.URL{Scheme: "http", Host: "localhost:2380"}
+		return &url.URL{Scheme: "http", Host: "localhost:2380"}
 	}
 	return s.conf.PeerTLS.url(s.conf.Peer)
 }
@@ -150,13 +148,13 @@ func (s *Server) etcdConfig(initial, state string) *embed.Config {
 	c := embed.NewConfig()
 	c.Name, c.Dir = s.conf.Name, s.conf.Dir
 	c.InitialCluster, c.ClusterState, c.InitialClusterToken = initial, state, "tenure"
-	c.ListenClientUrls = []url.URL{s.conf.ClientTLS.url(s.conf.ListenClient)}
-	c.AdvertiseClientUrls = []url.URL{s.conf.ClientTLS.url(s.conf.Client)}
+	c.ListenClientUrls = []url.URL{*s.conf.ClientTLS.url(s.conf.ListenClient)}
+	c.AdvertiseClientUrls = []url.URL{*s.conf.ClientTLS.url(s.conf.Client)}
 	c.ListenPeerUrls = nil
 	if s.conf.ListenPeer != "" {
-		c.ListenPeerUrls = []url.URL{s.conf.PeerTLS.url(s.conf.ListenPeer)}
+		c.ListenPeerUrls = []url.URL{*s.conf.PeerTLS.url(s.conf.ListenPeer)}
 	}
-	c.AdvertisePeerUrls = []url.URL{s.peerURL()}
+	c.AdvertisePeerUrls = []url.URL{*s.peerURL()}
 	c.ClientTLSInfo, c.PeerTLSInfo = s.conf.ClientTLS.info(), s.conf.PeerTLS.info()
 	c.ElectionMs = uint(s.conf.ElectionTimeout.Milliseconds())
 	c.TickMs = c.ElectionMs / 10
@@ -220,7 +218,7 @@ func (s *Server) watchEtcd() {
 		s.end(s.failure())
 	case err := <-s.etcd.Err():
 		s.end(fmt.Errorf("%w: %w", ErrStopped, err))
-	case <-s.etcd.Server.StopNotify():
+	case <-s.raft().StopNotify():
 		s.end(s.failure())
 	}
 }
@@ -236,7 +234,7 @@ func (s *Server) failure() error {
 		return err
 	default:
 	}
-	if s.etcd.Server.IsIDRemoved(uint64(s.etcd.Server.MemberID())) {
+	if s.raft().IsIDRemoved(uint64(s.raft().MemberID())) {
 		return fmt.Errorf("%w: server %q: remove its data directory %s", ErrRemoved, s.conf.Name, s.conf.Dir)
 	}
 	return fmt.Errorf("%w: etcd has ended", ErrStopped)
@@ -257,7 +255,7 @@ func (s *Server) await(ctx context.Context) error {
 			told = waits
 		}
 		select {
-		case <-s.etcd.Server.ReadyNotify():
+		case <-s.raft().ReadyNotify():
 			return nil
 		case <-s.ctx.Done():
 			return context.Cause(s.ctx)
@@ -273,8 +271,7 @@ func (s *Server) Name() string { return s.conf.Name }
 
 // Endpoint is the URL at which clients reach this server.
 func (s *Server) Endpoint() string {
-	u := s.conf.ClientTLS.url(s.conf.Client)
-	return u.String()
+	return s.conf.ClientTLS.url(s.conf.Client).String()
 }
 
 // Store opens the store under a prefix of keys (see etcdstore.Config), on connections
