@@ -148,7 +148,7 @@ func (m *Member) attend(c *candidacy) {
 // the next session is told of all who wait. Member.mu is held.
 func (m *Member) post(ev protocol.Event) {
 	if m.session != nil {
-		m.session.inbox.put(ev)
+		m.session.inbox.Put(ev)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenure-go/tenure/internal/inbox"
 	"github.com/tenure-go/tenure/internal/protocol"
 	"github.com/tenure-go/tenure/store/memstore"
 )
@@ -14,7 +15,7 @@ import (
 // disagree: neither can be had from outside.
 
 func newHeld(t *testing.T, ttl time.Duration) (*session, *Leadership) {
-	s := &session{clock: clock{base: time.Now()}, inbox: newInbox[protocol.Event]()}
+	s := &session{clock: clock{base: time.Now()}, inbox: inbox.New[protocol.Event]()}
 	deadline := s.clock.now().Add(ttl)
 	s.trust.set(deadline)
 	l := newLeadership(s, &candidacy{election: "x", ctx: t.Context()}, 1, deadline)
@@ -37,7 +38,7 @@ func TestADeadlineThatAReaderSawPassedIsFinal(t *testing.T) {
 	if l.Held() {
 		t.Error("held again")
 	}
-	events := s.inbox.takeAll()
+	events := s.inbox.TakeAll()
 	if len(events) != 1 || events[0] != (protocol.Lapsed{Election: "x", Token: 1}) {
 		t.Errorf("the protocol was told %v", events)
 	}

@@ -45,12 +45,14 @@ var directions = []struct {
 	{unit: "store/internal", may: []string{"store"}, tests: []string{"store/memstore"},
 		why: "what drivers share knows no driver"},
 	{unit: "store/*", may: []string{"store", "store/internal"},
-		tests: []string{"store/memstore", "store/storetest", "store/faultstore", "internal/requirestore", "internal/etcdtest", "internal/operatetest", ".", "tenuretest"},
+		tests: []string{"store/memstore", "store/storetest", "store/faultstore", "internal/requirestore", "internal/etcdtest", "internal/operatetest", "internal/clustertest", ".", "cluster", "tenuretest"},
 		why:   "drivers import store only: they translate, and know neither elections nor each other (their tests hold elections)"},
 	{unit: "internal/protocol", may: []string{"store"}, tests: []string{"store/memstore", "store/faultstore", "tenuretest"},
 		why: "the protocol is sans I/O: events in, actions out"},
 	{unit: "internal/operatetest", may: []string{".", "store", "tenuretest"}, tests: []string{"store/memstore"},
 		why: "what tests of several stores share"},
+	{unit: "internal/clustertest", may: []string{".", "cluster", "store"},
+		why: "what tests of clusters over several stores share"},
 	{unit: "internal/*", may: []string{"store", "internal/*"},
 		why: "tenure -> internal -> store"},
 	{unit: ".", may: []string{"store", "internal/*"},
@@ -98,7 +100,7 @@ func (i imports) refusal() string {
 		return "nothing imports test/: it is made of what users must not get"
 	case to == "cmd" || strings.HasPrefix(to, "cmd/"):
 		return "nothing imports cmd/: it is the top of the house"
-	case slices.Contains([]string{"internal/requirestore", "internal/etcdtest", "internal/operatetest"}, to) && !i.test && from != "test":
+	case slices.Contains([]string{"internal/requirestore", "internal/etcdtest", "internal/operatetest", "internal/clustertest"}, to) && !i.test && from != "test":
 		return "only tests import " + to
 	}
 	matches := func(pattern string) bool { ok, _ := path.Match(pattern, to); return ok }

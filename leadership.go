@@ -93,7 +93,7 @@ func (l *Leadership) Held() bool {
 // lapse makes a passed deadline final, before any reply that is on its way.
 func (l *Leadership) lapse() {
 	if l.lapsed.CompareAndSwap(false, true) {
-		l.s.inbox.put(protocol.Lapsed{Election: l.c.election, Token: l.token})
+		l.s.inbox.Put(protocol.Lapsed{Election: l.c.election, Token: l.token})
 	}
 }
 
@@ -119,14 +119,14 @@ func (l *Leadership) resign(cause error) { l.resignTo(cause, "") }
 
 func (l *Leadership) resignTo(cause error, to string) {
 	l.ended.Store(true)
-	l.s.inbox.put(protocol.Resign{Election: l.c.election, Token: l.token, Cause: cause, To: to})
+	l.s.inbox.Put(protocol.Resign{Election: l.c.election, Token: l.token, Cause: cause, To: to})
 	l.cancel(cause)
 }
 
 // drained lets the protocol pass the seat on.
 func (l *Leadership) drained() {
 	l.released.Store(true)
-	l.s.inbox.put(protocol.Drained{Election: l.c.election, Token: l.token})
+	l.s.inbox.Put(protocol.Drained{Election: l.c.election, Token: l.token})
 }
 
 // Resign implements Term.
@@ -290,7 +290,7 @@ func (l *Leadership) Verify(ctx context.Context) error {
 
 // proved hands to the protocol what a reply showed of the seat.
 func (l *Leadership) proved(sent protocol.Instant, rev store.Revision, current bool, seat *store.Entry) error {
-	l.s.inbox.put(protocol.Proof{Election: l.c.election, Token: l.token, Sent: sent, Revision: rev, Current: current, Seat: seat})
+	l.s.inbox.Put(protocol.Proof{Election: l.c.election, Token: l.token, Sent: sent, Revision: rev, Current: current, Seat: seat})
 	if !current {
 		cause := protocol.LossOf(seat, l.token)
 		l.end(cause)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenure-go/tenure/internal/inbox"
 	"github.com/tenure-go/tenure/internal/protocol"
 	"github.com/tenure-go/tenure/store"
 )
@@ -26,7 +27,7 @@ type Member struct {
 	st       store.Store
 	opts     Options
 	instance string
-	notes    *inbox[func()]
+	notes    *inbox.Inbox[func()]
 
 	mu         sync.Mutex
 	session    *session      // nil while it is being remade
@@ -80,7 +81,7 @@ func join(ctx context.Context, st store.Store, opts Options) (*Member, error) {
 		st:         st,
 		opts:       opts,
 		instance:   nonce(),
-		notes:      newInbox[func()](),
+		notes:      inbox.New[func()](),
 		candidates: map[string]*candidacy{},
 		flaps:      map[string]*flaps{},
 		changed:    make(chan struct{}),
@@ -202,7 +203,7 @@ func (m *Member) began(s *session) {
 	m.sessionChanged()
 	for _, c := range m.candidates {
 		if c.waiting() {
-			s.inbox.put(m.wish(c))
+			s.inbox.Put(m.wish(c))
 		}
 	}
 	info := s.info()
@@ -327,17 +328,17 @@ func (m *Member) working(open []*candidacy) bool {
 
 // note has f called by the member's notifier, in order, apart from everything
 // that must not wait.
-func (m *Member) note(f func()) { m.notes.put(f) }
+func (m *Member) note(f func()) { m.notes.Put(f) }
 
 // notify calls what was noted until ended is closed and nothing is left.
 func (m *Member) notify(ended chan struct{}) {
 	for running := true; running; {
 		select {
-		case <-m.notes.ready:
+		case <-m.notes.Ready():
 		case <-ended:
 			running = false
 		}
-		for _, f := range m.notes.takeAll() {
+		for _, f := range m.notes.TakeAll() {
 			if err := guarded(f); err != nil {
 				m.panicked(err)
 			}

@@ -75,7 +75,7 @@ func TestAResignationIsToldBeforeTheContextIsCancelled(t *testing.T) {
 		if l.Held() {
 			t.Fatal("held although its context is cancelled")
 		}
-		if events := s.inbox.takeAll(); len(events) != 1 || events[0].(protocol.Resign).Cause != ErrResigned { //nolint:errorlint // as it is
+		if events := s.inbox.TakeAll(); len(events) != 1 || events[0].(protocol.Resign).Cause != ErrResigned { //nolint:errorlint // as it is
 			t.Fatalf("the protocol was told %v", events)
 		}
 	}

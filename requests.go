@@ -71,7 +71,7 @@ func (s *session) commit(one []protocol.Commit) {
 	defer cancel()
 	sent := s.clock.now()
 	res, err := s.m.st.Commit(ctx, a.Tx)
-	s.inbox.put(protocol.Committed{ID: a.ID, Election: a.Election, Sent: sent, Result: res, Err: err})
+	s.inbox.Put(protocol.Committed{ID: a.ID, Election: a.Election, Sent: sent, Result: res, Err: err})
 }
 
 func (s *session) look(looks []protocol.Look) {
@@ -86,7 +86,7 @@ func (s *session) look(looks []protocol.Look) {
 	sent := s.clock.now()
 	l, err := s.m.st.List(ctx, q)
 	for _, a := range looks {
-		s.inbox.put(protocol.Looked{ID: a.ID, Election: a.Election, Sent: sent, Listing: part(&l, a.Query), Err: err})
+		s.inbox.Put(protocol.Looked{ID: a.ID, Election: a.Election, Sent: sent, Listing: part(&l, a.Query), Err: err})
 	}
 }
 

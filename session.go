@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenure-go/tenure/internal/inbox"
 	"github.com/tenure-go/tenure/internal/protocol"
 	"github.com/tenure-go/tenure/store"
 )
@@ -21,7 +22,7 @@ type session struct {
 	lease store.Lease
 	clock clock
 	core  *protocol.Session
-	inbox *inbox[protocol.Event]
+	inbox *inbox.Inbox[protocol.Event]
 	trust deadline
 
 	// Owned by run.
@@ -57,7 +58,7 @@ func newSession(m *Member, lease store.Lease, c clock, sent protocol.Instant) *s
 		m:       m,
 		lease:   lease,
 		clock:   c,
-		inbox:   newInbox[protocol.Event](),
+		inbox:   inbox.New[protocol.Event](),
 		terms:   map[string]*Leadership{},
 		rounds:  map[uint64]started{},
 		lines:   map[string]func(){},
@@ -109,11 +110,11 @@ func (s *session) loop() {
 		select {
 		case <-s.stop:
 			return
-		case <-s.inbox.ready:
+		case <-s.inbox.Ready():
 		case <-timer.C:
-			s.inbox.put(protocol.Tick{})
+			s.inbox.Put(protocol.Tick{})
 		}
-		for _, ev := range s.inbox.takeAll() {
+		for _, ev := range s.inbox.TakeAll() {
 			for _, action := range s.core.Step(s.clock.now(), ev) {
 				if over, ok := action.(protocol.Over); ok {
 					s.cause = over.Cause
@@ -144,10 +145,10 @@ func (s *session) watch(ctx context.Context, prefix string) {
 		whole := prefix == protocol.LeadersPrefix // the first batch is, of what it follows
 		s.follow(ctx, prefix, func(b store.Batch) {
 			for _, ev := range b.Events {
-				s.inbox.put(protocol.Watched{Event: ev})
+				s.inbox.Put(protocol.Watched{Event: ev})
 			}
 			if whole {
-				s.inbox.put(protocol.Seats{Listing: listing(b)})
+				s.inbox.Put(protocol.Seats{Listing: listing(b)})
 				whole = false
 			}
 		})
@@ -172,7 +173,7 @@ func (s *session) watchLine(a protocol.WatchLine) {
 	s.lines[a.Election] = cancel
 	s.wg.Go(func() {
 		s.follow(ctx, protocol.CandidatesOf(a.Election), func(b store.Batch) {
-			s.inbox.put(protocol.Lined{Election: a.Election, Token: a.Token, Batch: b})
+			s.inbox.Put(protocol.Lined{Election: a.Election, Token: a.Token, Batch: b})
 		})
 	})
 }
@@ -233,8 +234,8 @@ func (s *session) do(action protocol.Action) {
 func (s *session) begin(a protocol.Begin) {
 	c := s.m.candidacy(a.Election)
 	if c == nil { // withdrawn for good; pass it on
-		s.inbox.put(protocol.Resign{Election: a.Election, Token: a.Token, Cause: ErrResigned})
-		s.inbox.put(protocol.Drained{Election: a.Election, Token: a.Token})
+		s.inbox.Put(protocol.Resign{Election: a.Election, Token: a.Token, Cause: ErrResigned})
+		s.inbox.Put(protocol.Drained{Election: a.Election, Token: a.Token})
 		return
 	}
 	l := newLeadership(s, c, a.Token, a.Until)
@@ -270,13 +271,13 @@ func (s *session) round(a protocol.Round) {
 	defer cancel()
 	sent := s.clock.now()
 	ttl, err := s.m.st.Renew(ctx, s.lease.ID)
-	s.inbox.put(protocol.Renewed{Round: a.ID, Sent: sent, TTL: ttl, Err: err})
+	s.inbox.Put(protocol.Renewed{Round: a.ID, Sent: sent, TTL: ttl, Err: err})
 	if err != nil {
 		return
 	}
 	sent = s.clock.now()
 	l, err := s.m.st.List(ctx, a.Query)
-	s.inbox.put(protocol.Listed{Round: a.ID, Sent: sent, Listing: l, Err: err})
+	s.inbox.Put(protocol.Listed{Round: a.ID, Sent: sent, Listing: l, Err: err})
 }
 
 // begun notes that a round begins. What made it late has stopped this whole process, or

@@ -21,7 +21,7 @@ func (s *Session) candidateAsKnown(e *election) store.Cond {
 }
 
 func (s *Session) seatRecord() Seat {
-	return Seat{Format: format, Session: s.cfg.Session, Member: s.cfg.Member, Endpoint: s.cfg.Endpoint, TTL: s.cfg.TTL}
+	return NewSeat(s.cfg.Session, s.cfg.Member, s.cfg.Endpoint, s.cfg.TTL)
 }
 
 func (s *Session) putCandidate(e *election, state CandidateState) store.Op {

@@ -29,6 +29,11 @@ type Seat struct {
 	Vacancy  *Vacancy `json:"vacancy,omitempty"`
 }
 
+// NewSeat returns the seat of a leader in the present format.
+func NewSeat(session, member, endpoint string, ttl time.Duration) Seat {
+	return Seat{Format: format, Session: session, Member: member, Endpoint: endpoint, TTL: ttl}
+}
+
 // Vacancy stands in a seat whose leader was deposed.
 type Vacancy struct {
 	Token Token `json:"token"` // of the term that it ended; of what lay in the seat, if that was none

@@ -1,0 +1,4 @@
+package clustertest
+
+// manyChecks hold for nodes over a store.
+var manyChecks = []check{}
