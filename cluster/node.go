@@ -60,7 +60,7 @@ type Node interface {
 	// Put publishes a value under a key of this node's own, for as long as the node
 	// runs, and returns when others can see it. Where it returns an error of ctx or of
 	// the store before that, the node goes on trying until a later Put or Delete of the
-	// same key. Putting the value that is there writes nothing. Errors: store.ErrTooLarge
+	// same key. Putting the value that is there is no change to who watches. Errors: store.ErrTooLarge
 	// for more than MaxValue bytes, and then nothing has changed.
 	Put(ctx context.Context, key string, value []byte) error
 	// Delete withdraws a key of this node's own, as Put publishes it. One that is not

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -409,32 +408,20 @@ func (p *publisher) setLost(cause error) {
 }
 
 // set has the node publish value under key, or, where it is nil, nothing, and waits until
-// the store has it.
+// the store has it. What is there already is written, too: others may have written it
+// otherwise a moment ago.
 func (p *publisher) set(ctx context.Context, key string, value []byte) error {
 	done := make(chan error, 1)
-	if p.change(key, value, done) {
-		return nil
-	}
-	return p.await(ctx, done)
-}
-
-// change queues a change. It reports whether there is nothing to do.
-func (p *publisher) change(key string, value []byte, done chan<- error) bool {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	c := p.changes[key]
-	old, was := p.published[key]
-	switch {
-	case c != nil && !c.taken:
+	if c := p.changes[key]; c != nil && !c.taken {
 		c.value = value
 		c.waiters = append(c.waiters, done)
-	case c == nil && was == (value != nil) && bytes.Equal(old, value):
-		return true
-	default:
+	} else {
 		p.enqueue(&change{key: key, value: value, waiters: []chan<- error{done}})
 	}
 	p.rouse()
-	return false
+	p.mu.Unlock()
+	return p.await(ctx, done)
 }
 
 // enqueue adds a change to the queue. mu is held.

@@ -77,8 +77,7 @@ func (a *alone) lead() {
 		if err != nil {
 			return // only because ctx has ended
 		}
-		t := &term{token: res.Revision}
-		t.ctx, t.cancel = context.WithCancelCause(ctx)
+		t := newTerm(ctx, res.Revision)
 		a.r.roles.sees(n.id, t.token)
 		_ = a.r.roles.lead(t.ctx, t) // that it had no turn for so long was told
 		t.cancel(nil)
@@ -123,6 +122,12 @@ type term struct {
 }
 
 var _ tenure.Term = (*term)(nil)
+
+func newTerm(ctx context.Context, token tenure.Token) *term {
+	t := &term{token: token}
+	t.ctx, t.cancel = context.WithCancelCause(ctx)
+	return t
+}
 
 func (t *term) Context() context.Context { return t.ctx }
 func (t *term) Held() bool               { return t.ctx.Err() == nil }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,13 +39,13 @@ type check struct {
 	run        func(*env)
 }
 
-// Cases returns those for one node, which both kinds obey, and, where there is a store,
-// those for several.
-func Cases(h Harness) []Case {
-	checks := oneChecks
-	if h.Open != nil {
-		checks = append(checks[:len(checks):len(checks)], manyChecks...)
-	}
+// Standalone returns the cases for one node, which both kinds obey.
+func Standalone() []Case { return cases(oneChecks) }
+
+// Clustered returns them all, also those for several nodes over a store.
+func Clustered() []Case { return cases(slices.Concat(oneChecks, manyChecks)) }
+
+func cases(checks []check) []Case {
 	cases := make([]Case, len(checks))
 	for i, c := range checks {
 		cases[i] = Case{Name: c.name, Rule: c.rule, Run: func(ctx context.Context, h Harness) error {
@@ -74,6 +75,7 @@ func play(ctx context.Context, h Harness, run func(*env)) (err error) {
 	e := &env{ctx: ctx, h: h}
 	if h.Open != nil {
 		e.st = h.Open()
+		e.after = append(e.after, e.st.Close)
 	}
 	defer func() {
 		if v := recover(); v != nil {
@@ -179,7 +181,6 @@ func receive[T any](e *env, from <-chan T) T {
 // stream is a watch that is read as the case asks for more.
 type stream[T any] struct {
 	e    *env
-	next func() (T, error, bool)
 	news chan result[T]
 }
 
