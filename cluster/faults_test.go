@@ -117,15 +117,12 @@ func TestALateRegistrationBringsNothingBack(t *testing.T) {
 	play(t, cluster.Options{}, memstore.Options{}, func(s *scene) {
 		s.must(s.n.Start(s.Context()))
 		s.must(s.n.Put(s.Context(), "k", []byte("1")))
-		s.st.Inject(faultstore.Fault{Kind: faultstore.Late, Ops: faultstore.OpCommit, Match: writes("nodes/"), Count: 1, Delay: time.Second, Name: "late"})
+		s.st.Inject(faultstore.Fault{Kind: faultstore.Late, Ops: faultstore.OpCommit, Match: writes("nodes/"), Count: 1, Delay: 2 * faultTTL, Name: "late"})
 		s.loseSession()
-		s.pass(faultTTL / 2) // it is seen by the next round at the latest; the late one is not there yet
-		if s.st.Hits("late") == 0 {
-			s.pass(faultTTL)
-		}
+		s.pass(faultTTL) // it is seen by the next round at the latest; the late one is not there yet
 		s.must(s.n.Put(s.Context(), "k", []byte("2")))
 		s.must(s.n.Delete(s.Context(), "k"))
-		s.pass(2 * time.Second)
+		s.pass(2 * faultTTL)
 		s.has("k", "-")
 		if s.st.Hits("late") != 1 {
 			s.Error("no registration was late")
@@ -144,6 +141,33 @@ func TestPutsInFlightAllReturn(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		for i := range 3 { // the first is in flight, and the others wait together
+			wg.Go(func() {
+				if err := s.n.Put(s.Context(), "k", fmt.Append(nil, i)); err != nil {
+					s.Errorf("put %d: %v", i, err)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		s.has("k", "2")
+	})
+}
+
+func TestAPutReplacesOneThatWaits(t *testing.T) {
+	play(t, cluster.Options{}, memstore.Options{}, func(s *scene) {
+		s.must(s.n.Start(s.Context()))
+		s.st.Inject(faultstore.Fault{Kind: faultstore.Fail, Ops: faultstore.OpCommit, Count: 5, Match: func(c faultstore.Call) bool {
+			keys := map[string]bool{}
+			for _, op := range c.Tx.Then {
+				if keys[op.Key] {
+					s.Errorf("%q is written twice in one commit", op.Key)
+				}
+				keys[op.Key] = true
+			}
+			return writes("state/")(c)
+		}})
+		var wg sync.WaitGroup
+		for i := range 3 {
 			wg.Go(func() {
 				if err := s.n.Put(s.Context(), "k", fmt.Append(nil, i)); err != nil {
 					s.Errorf("put %d: %v", i, err)
@@ -294,7 +318,13 @@ func TestCloseEndsAStart(t *testing.T) {
 }
 
 func TestANodeWhoseIDWasTakenEnds(t *testing.T) {
-	play(t, cluster.Options{}, memstore.Options{}, func(s *scene) {
+	for _, never := range []bool{false, true} {
+		t.Run(fmt.Sprintf("NeverLead %v", never), func(t *testing.T) { idTaken(t, cluster.Options{NeverLead: never}) })
+	}
+}
+
+func idTaken(t *testing.T, opts cluster.Options) {
+	play(t, opts, memstore.Options{}, func(s *scene) {
 		s.must(s.n.Start(s.Context()))
 		s.pass(time.Second)
 		ended := make(chan error, 1)
