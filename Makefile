@@ -45,8 +45,9 @@ long: simulate model ## the long campaigns: random schedules; the whole model; p
 SCHEDULES ?= 1000000
 
 .PHONY: simulate
-simulate: ## random schedules of the protocol, a million and half as many that break the assumptions
+simulate: ## random schedules of the protocol, a million and half as many that break the assumptions; and of clusters
 	$(GO) test -count=1 -v -timeout 60m -run '^TestSchedules$$' ./internal/protocol -schedules $(SCHEDULES)
+	$(GO) test -count=1 -v -timeout 60m -run '^TestSchedules$$' ./cluster -cluster.schedules $$(($(SCHEDULES) / 200))
 
 # "short" for less than a minute, or the name of a case.
 MODEL ?=
