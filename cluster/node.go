@@ -28,7 +28,7 @@ type Node interface {
 	// DrainTimeout to return in; then the leadership is handed over, and the node's
 	// record and state are withdrawn. It returns when nothing of the node runs any
 	// more, or with the error of ctx, when that goes on. A store that is away delays it
-	// by the TTL at most. Errors: tenure.ErrDrainTimeout where a routine still runs. A
+	// by the TTL and 10 s at most. Errors: tenure.ErrDrainTimeout where a routine still runs. A
 	// node that does not run is stopped already.
 	Stop(ctx context.Context) error
 	// Close is Stop, for ever. A second one returns nil. Errors as of Stop.
