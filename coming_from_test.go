@@ -568,6 +568,7 @@ var origins = []origin{
 	{"consul/api", consulAPIVersion, consulAPINames},
 	{"server/member", horaeMetaVersion, horaeMetaNames},
 	{"pkg/election", pdVersion, pdNames},
+	{"gigo-lib cluster", gigoVersion, gigoNames},
 }
 
 // concurrencyVersion is that of go.etcd.io/etcd/client/v3.
@@ -611,6 +612,8 @@ func TestComingFromRefusesAPageThatIsWrong(t *testing.T) {
 	for what, c := range map[string]struct{ old, to, says string }{
 		"an Example that does not exist": {"`Example_tryLock`", "`Example_tryLocks`", "no Example_tryLocks"},
 		"an Example in the prose":        {"\n## ", "\nSee `Example_nothing`.\n\n## ", "no Example_nothing"},
+		"an Example of another package":  {"`cluster.ExampleNode_stop`", "`ExampleNode_stop`", "no ExampleNode_stop"},
+		"an Example of no package":       {"`Example_tryLock`", "`cluster.Example_tryLock`", "no cluster.Example_tryLock"},
 		"a Test that does not exist":     {"`TestManagerStartsOnce`", "`TestManagerStartsTwice`", "no TestManagerStartsTwice"},
 		"a name that is missing":         {"| `Session.Orphan` |", "| `Session` |", "no row of a table for Session.Orphan"},
 		"a name that is not exported":    {"| `Session.Orphan` |", "| `Session.Orphans` |", "does not export Session.Orphans"},
@@ -635,7 +638,7 @@ func TestComingFromRefusesAPageThatIsWrong(t *testing.T) {
 
 var (
 	codeSpan    = regexp.MustCompile("`([^`]+)`")
-	exampleName = regexp.MustCompile(`\b(Example|Test)[A-Z_]\w+`)
+	exampleName = regexp.MustCompile(`\b(\w+\.)?(Example|Test)[A-Z_]\w+`)
 )
 
 // wrongInComingFrom says what is wrong with the page. Each row of a table headed
@@ -655,7 +658,7 @@ func wrongInComingFrom(page string, examples map[string]bool) (wrong []string) {
 	for line := range strings.Lines(page) {
 		for _, name := range exampleName.FindAllString(line, -1) {
 			if !examples[name] {
-				complain("there is no %s: no Example with an output in the root package, no Test anywhere", name)
+				complain("there is no %s: no Example with an output in its package, no Test anywhere", name)
 			}
 		}
 		row := strings.TrimSpace(line)
@@ -701,11 +704,13 @@ func wrongInComingFrom(page string, examples map[string]bool) (wrong []string) {
 const embedded = "<!-- embedded -->"
 
 // shown returns the names by which the page can show something: of Examples of the
-// root package, and of Tests of all modules.
+// root package, of those of package cluster, which have its name in front, and of Tests
+// of all modules.
 func shown(t *testing.T) map[string]bool {
 	t.Helper()
-	found := examplesThatRun(t)
-	maps.Copy(found, testsWritten(t))
+	found := testsWritten(t)
+	maps.Copy(found, examplesThatRun(t, ".", ""))
+	maps.Copy(found, examplesThatRun(t, "cluster", "cluster."))
 	return found
 }
 
@@ -742,18 +747,18 @@ func parsed(t *testing.T, paths []string) []*ast.File {
 	return files
 }
 
-// examplesThatRun returns the Examples of the root package that have an output
-// to be compared: those without one are compiled only.
-func examplesThatRun(t *testing.T) map[string]bool {
+// examplesThatRun returns the Examples of a package that have an output to be
+// compared: those without one are compiled only.
+func examplesThatRun(t *testing.T, dir, qualifier string) map[string]bool {
 	t.Helper()
-	paths, err := filepath.Glob("*_test.go")
+	paths, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]bool{}
 	for _, e := range doc.Examples(parsed(t, paths)...) {
 		if e.Output != "" || e.EmptyOutput {
-			found["Example"+e.Name] = true
+			found[qualifier+"Example"+e.Name] = true
 		}
 	}
 	return found

@@ -508,7 +508,7 @@ func TestNoLeaderAndNoAnswerAreToldApart(t *testing.T) {
 	})
 }
 
-// 3.11: there is no such event there, and one who left is listed for a TTL.
+// 3.11: theirs tells of neither.
 func TestWhoLeavesIsToldFromWhoDies(t *testing.T) {
 	inLab(t, memstore.Options{}, func(t *testing.T, l *lab) {
 		a := l.start("a", cluster.Options{})
