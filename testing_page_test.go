@@ -2,16 +2,21 @@ package tenure_test
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// taught is how many lines the two lists of docs/testing.md have, of what HoraeMeta's
-// and PD's packages taught.
-var taught = []int{12, 22}
+// taught is how many lines the lists of docs/testing.md have, of what HoraeMeta's, PD's
+// and gigo-lib's packages taught.
+var taught = map[int]int{0: 12, 1: 22, 3: 13}
 
 func TestEachLineOfWhatThePredecessorsTaughtNamesTestsThatExist(t *testing.T) {
 	t.Parallel()
@@ -19,7 +24,7 @@ func TestEachLineOfWhatThePredecessorsTaughtNamesTestsThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, wrong := range wrongInTaught(string(page), testsWritten(t)) {
+	for _, wrong := range wrongInTaught(string(page), tried(t)) {
 		t.Error(wrong)
 	}
 }
@@ -31,13 +36,15 @@ func TestThePageOfTestsIsRefusedWhereItIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tests := testsWritten(t)
+	tests := tried(t)
 	for what, c := range map[string]struct{ old, to, says string }{
 		"a Test that does not exist": {"`TestStepDownOrder`", "`TestStepDownOrders`", "1.16: there is no TestStepDownOrders"},
+		"a case that does not exist": {"`many/duplicate`", "`many/duplicates`", "3.4: there is no many/duplicates"},
 		"a line without a Test":      {"`TestAnotherTTLCountsFromTheNextTerm`", "", "1.18: no Test"},
 		"a line that is missing":     {"| 0.7 |", "| |", "no line 0.7"},
 		"a line that is there twice": {"| 0.7 |", "| 0.8 |", "0.8 is there twice"},
 		"a line too many":            {"| 1.22 |", "| 1.23 |", "no line is 1.23"},
+		"a line of no list":          {"| 3.13 |", "| 2.1 |", "no line is 2.1"},
 		"a line without a behaviour": {"| 0.10 | A leader watches its own key. |", "| 0.10 | |", "0.10: no behaviour"},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -51,6 +58,42 @@ func TestThePageOfTestsIsRefusedWhereItIsWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tried returns the names of all Tests of the repository, and of the cases of
+// internal/clustertest.
+func tried(t *testing.T) map[string]bool {
+	t.Helper()
+	found := testsWritten(t)
+	maps.Copy(found, casesWritten(t))
+	return found
+}
+
+// caseName is that of a case of internal/clustertest.
+var caseName = regexp.MustCompile(`\b(one|many)/[\w-]+`)
+
+func casesWritten(t *testing.T) map[string]bool {
+	t.Helper()
+	paths, err := filepath.Glob("internal/clustertest/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, path := range paths {
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				if name := strings.Trim(lit.Value, `"`); caseName.FindString(name) == name {
+					found[name] = true
+				}
+			}
+			return true
+		})
+	}
+	return found
 }
 
 var taughtLine = regexp.MustCompile(`^\| (\d+\.\d+) \| (.*) ?\| (.*) ?\|$`)
@@ -80,7 +123,7 @@ func wrongInTaught(page string, tests map[string]bool) (wrong []string) {
 		if strings.TrimSpace(m[2]) == "" {
 			complain("%s: no behaviour", m[1])
 		}
-		named := exampleName.FindAllString(m[3], -1)
+		named := slices.Concat(exampleName.FindAllString(m[3], -1), caseName.FindAllString(m[3], -1))
 		if len(named) == 0 {
 			complain("%s: no Test", m[1])
 		}
