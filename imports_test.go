@@ -51,7 +51,7 @@ var directions = []struct {
 		why: "the protocol is sans I/O: events in, actions out"},
 	{unit: "internal/operatetest", may: []string{".", "store", "tenuretest"}, tests: []string{"store/memstore"},
 		why: "what tests of several stores share"},
-	{unit: "internal/clustertest", may: []string{".", "cluster", "store"},
+	{unit: "internal/clustertest", may: []string{".", "cluster", "store", "internal/protocol"},
 		why: "what tests of clusters over several stores share"},
 	{unit: "internal/*", may: []string{"store", "internal/*"},
 		why: "tenure -> internal -> store"},

@@ -232,7 +232,7 @@ func (s *simulation) play() {
 	for _, n := range s.nodes {
 		n.start()
 	}
-	time.Sleep(simSettle)
+	time.Sleep(simSettle) // virtual
 	synctest.Wait()
 	s.settled()
 }
@@ -691,9 +691,7 @@ func judgeWatch(events []cluster.Event, steps []step, ended bool) error {
 	view := map[string][]byte{}
 	var upto store.Revision // all that happened so far has been told
 	apply := func(ev cluster.Event) {
-		for k, value := range fold([]cluster.Event{ev}) {
-			view[k] = value
-		}
+		maps.Copy(view, fold([]cluster.Event{ev}))
 		if ev.Kind == cluster.Deleted {
 			delete(view, ev.Node+" "+ev.Key)
 		}
@@ -714,17 +712,17 @@ func judgeWatch(events []cluster.Event, steps []step, ended bool) error {
 	}
 	for i := 0; i < len(events); {
 		ev := events[i]
-		switch {
-		case ev.Kind == cluster.Present:
+		switch ev.Kind {
+		case cluster.Present:
 			apply(ev)
 			i++
-		case ev.Kind == cluster.Ready:
+		case cluster.Ready:
 			upto = ev.Revision
 			i++
 			if err := same(upto); err != nil {
 				return err
 			}
-		case ev.Kind == cluster.Gap:
+		case cluster.Gap:
 			if st := next(ev.Since); st != nil {
 				return fmt.Errorf("the gap since %d comes without %v at %d", ev.Since, st.events, st.rev)
 			}

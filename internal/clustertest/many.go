@@ -414,7 +414,7 @@ func followerHangs(e *env) {
 	e.leads(a)
 	hang, began := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	b := e.start("b", cluster.Options{
+	e.start("b", cluster.Options{
 		DrainTimeout: 20 * time.Millisecond,
 		Leader:       func(context.Context, tenure.Term) error { return nil },
 		Follower: func(context.Context) error {
@@ -428,7 +428,6 @@ func followerHangs(e *env) {
 	e.ok(a.Start(e.ctx))
 	e.leads(a) // b had it, or not, and cannot work
 	close(hang)
-	e.ok(b.Stop(e.ctx))
 }
 
 func viewFromOutside(e *env) {
