@@ -1,5 +1,5 @@
 // Package clustertest holds what every node of a cluster must do, as cases for both kinds
-// and for every store: in real time, with nothing assumed of how long things take.
+// and for every store, with nothing assumed of how long things take.
 package clustertest
 
 import (
@@ -18,6 +18,10 @@ import (
 
 // patience is how late anything may come on a host that does other things as well.
 const patience = 20 * time.Second
+
+// TTL is long enough for a host that does other things as well, and short enough to wait
+// for.
+const TTL = 6 * time.Second
 
 // Harness is what a case needs.
 type Harness struct {

@@ -274,7 +274,7 @@ func leader(e *env) {
 func routine(e *env) {
 	var calls atomic.Int32
 	var wrong atomic.Bool
-	n := e.start("n", cluster.Options{Tick: 1, Leader: func(ctx context.Context, t tenure.Term) error {
+	n := e.start("n", cluster.Options{Tick: time.Millisecond, Leader: func(ctx context.Context, t tenure.Term) error {
 		if !t.Held() || t.Token() == 0 || t.Cause() != nil || ctx.Err() != nil {
 			wrong.Store(true)
 		}
@@ -294,7 +294,7 @@ func routineFails(e *env) {
 	var calls atomic.Int32
 	reported := make(chan error, 100)
 	e.start("n", cluster.Options{
-		Tick: 1,
+		Tick: time.Millisecond,
 		Leader: func(context.Context, tenure.Term) error {
 			switch calls.Add(1) {
 			case 1:
@@ -321,7 +321,7 @@ func routineExits(e *env) {
 	var calls atomic.Int32
 	reported := make(chan error, 100)
 	e.start("n", cluster.Options{
-		Tick: 1,
+		Tick: time.Millisecond,
 		Leader: func(context.Context, tenure.Term) error {
 			if calls.Add(1) == 1 {
 				runtime.Goexit()

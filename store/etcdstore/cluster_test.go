@@ -13,7 +13,7 @@ func TestClusters(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			open := handlesOn(t, configOf(t, plain.cluster(t), etcdtest.Options{}))
-			if err := c.Run(t.Context(), clustertest.Harness{Open: open, TTL: electionTTL}); err != nil {
+			if err := c.Run(t.Context(), clustertest.Harness{Open: open, TTL: clustertest.TTL}); err != nil {
 				t.Error(err)
 			}
 		})

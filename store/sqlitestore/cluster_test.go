@@ -3,7 +3,6 @@ package sqlitestore
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/tenure-go/tenure/internal/clustertest"
 	"github.com/tenure-go/tenure/store"
@@ -15,7 +14,7 @@ func TestClusters(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			f := newFile(t)
-			err := c.Run(t.Context(), clustertest.Harness{TTL: 2 * time.Second, Open: func() store.Store {
+			err := c.Run(t.Context(), clustertest.Harness{TTL: clustertest.TTL, Open: func() store.Store {
 				s, err := Open(context.WithoutCancel(t.Context()), string(f), Options{})
 				if err != nil {
 					t.Error(err)
