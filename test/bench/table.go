@@ -12,6 +12,7 @@ import (
 // sample is a number of measurements of one thing.
 type sample struct {
 	what  string
+	by    string // of whom, where that is not said by what
 	times []time.Duration
 }
 
