@@ -49,6 +49,17 @@ const (
 	signsOfLife = "signs of life of watches"
 )
 
+// requests are how many requests a tally has counted.
+func requests(counts map[string]int) int {
+	n := 0
+	for what, of := range counts {
+		if what != changesTold && what != signsOfLife {
+			n += of
+		}
+	}
+	return n
+}
+
 // counting is a store that counts. Renewals are told apart by the TTL, and reads by
 // whether they lie in the part of a cluster: that is how the two sessions of a node differ.
 type counting struct {

@@ -1,6 +1,6 @@
 // Command bench measures Tenure beside etcd's own election package, and client-go's
 // where that is fair, on one etcd cluster of three members that it starts, in
-// turns. It prints tables and can draw them.
+// turns; and clusters of nodes, there and on SQLite. It prints tables and can draw them.
 //
 //	make etcd && cd test/bench && go run . [-short] [-only PART] [-candidates N] [-draw DIR]
 //

@@ -35,22 +35,20 @@ func (b *bench) nodes(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	p := b.cluster
 	times := newTable(fmt.Sprintf("%d nodes, %d keys of 100 bytes each, each with a watch of all nodes and of one key of all", p.nodes, p.keys),
-		"store", "what", "by", "n", "p50", "p90", "p99", "p50 / floor")
-	figures := newTable(fmt.Sprintf("The same nodes when nothing happens, for %v, and before", p.idle), "store", "figure", "value", "wanted")
-	for _, pl := range []place{
-		{"etcd", strings.Join(b.endpoints, ",")},
-		{"SQLite", filepath.Join(dir, "nodes.db")},
-	} {
-		if err := b.nodesOver(ctx, pl, times, figures); err != nil {
+		"store", "what", "by", "n", "the call returns, p50", "p99", "all have seen it, p50", "p99", "p50 / floor")
+	var figures figures
+	places := []place{{"etcd", strings.Join(b.endpoints, ",")}, {"SQLite", filepath.Join(dir, "nodes.db")}}
+	for _, pl := range places {
+		if err := b.nodesOver(ctx, pl, times, &figures); err != nil {
 			return fmt.Errorf("%s: %w", pl.kind, err)
 		}
 	}
 	times.print()
-	figures.print()
+	figures.print(fmt.Sprintf("The same nodes: how they came to be, and %v in which nothing happens", p.idle), places)
 	return nil
 }
 
-func (b *bench) nodesOver(ctx context.Context, pl place, times, figures *table) (err error) {
+func (b *bench) nodesOver(ctx context.Context, pl place, times *table, figures *figures) (err error) {
 	var closers []func() error
 	defer func() { err = errors.Join(err, closeAll(closers)) }()
 	w := &wide{bench: b, place: pl, name: b.election(), asked: newTally(), wire: &traffic{}, figures: figures}
@@ -97,10 +95,10 @@ type wide struct {
 	asked   *tally   // by all its nodes
 	wire    *traffic // of theirs with etcd
 	each    usage
-	figures *table
+	figures *figures
 }
 
-func (w *wide) figure(what, value, wanted string) { w.figures.row(w.kind, what, value, wanted) }
+func (w *wide) figure(what, value, wanted string) { w.figures.add(w.kind, what, value, wanted) }
 
 // begin has the nodes join, publish and watch.
 func (w *wide) begin(ctx context.Context, ours *tenureNodes) error {
@@ -113,24 +111,25 @@ func (w *wide) begin(ctx context.Context, ours *tenureNodes) error {
 		{fmt.Sprintf("all of them publish %d keys each, until the last is there", p.keys), func(ctx context.Context) error { return ours.publish(ctx, p.keys) }},
 		{"all of them begin to watch, until each knows what is there", ours.watchAll},
 	} {
+		before, _ := w.asked.now()
 		began := time.Now()
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
-		w.figure(step.what, fmt.Sprintf("%.2f s", time.Since(began).Seconds()), "")
+		took := time.Since(began)
+		after, _ := w.asked.now()
+		w.figure(step.what, fmt.Sprintf("%.2f s, %.1f requests each", took.Seconds(), float64(requests(after)-requests(before))/float64(p.nodes)), "")
 	}
-	asked, _ := w.asked.now()
-	w.figure("Commits of one node for all that", perNode(asked["Commit"], p.nodes), "")
 	return nil
 }
 
-func perNode(n, nodes int) string { return fmt.Sprintf("%.1f", float64(n)/float64(nodes)) }
-
 // taken is what a process has used and holds.
 type taken struct {
-	cpu time.Duration
-	rss int64
+	cpu              time.Duration
+	resident, shared int64 // bytes
 }
+
+func inMB(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }
 
 // rest counts what the nodes ask for while nothing happens, and what they take: those in
 // this process, and one more in a process of its own.
@@ -158,21 +157,16 @@ func (w *wide) rest(ctx context.Context) (err error) {
 	}
 	after, _ := w.asked.now()
 	each := minutes * float64(w.cluster.nodes)
-	requests := 0.0
 	for _, what := range slices.Sorted(maps.Keys(after)) {
-		n := float64(after[what]-asked[what]) / each
-		if what != changesTold && what != signsOfLife {
-			requests += n
-		}
-		if n > 0 {
-			w.figure(what+", a minute and node", fmt.Sprintf("%.1f", n), "")
+		if n := after[what] - asked[what]; n > 0 {
+			w.figure(what+", a minute and node", fmt.Sprintf("%.1f", float64(n)/each), "")
 		}
 	}
-	w.figure("requests of the store in all, a minute and node", fmt.Sprintf("%.1f", requests), "")
+	w.figure("requests of the store in all, a minute and node", fmt.Sprintf("%.1f", float64(requests(after)-requests(asked))/each), "")
 	if c := w.wire.now().since(wire); c != (counts{}) {
 		w.figure("messages to and from etcd, a minute and node", fmt.Sprintf("%.1f", float64(c.requests+c.events+c.upkeep)/each), "")
 	}
-	w.figure("watches that a node has open", perNode(watches, w.cluster.nodes), "")
+	w.figure("watches that a node has open", fmt.Sprintf("%.1f", float64(watches)/float64(w.cluster.nodes)), "")
 	w.figure("goroutines of a node in this process", fmt.Sprintf("%.1f", w.each.goroutines/float64(w.cluster.nodes)), "")
 	w.figure("Go heap and stacks of a node in this process", fmt.Sprintf("%.2f MB", w.each.bytes/1e6/float64(w.cluster.nodes)), "")
 	if takenAfter == nil {
@@ -184,7 +178,8 @@ func (w *wide) rest(ctx context.Context) (err error) {
 		return fmt.Sprintf("%.2f %% of a core", 100*used.Minutes()/minutes/float64(nodes))
 	}
 	w.figure("CPU of one more node in a process of its own", share(0, 1), "1 %")
-	w.figure("memory (RSS) of that process", fmt.Sprintf("%.1f MB", float64(takenAfter[0].rss)/1e6), "")
+	w.figure("memory (RSS) of that process", inMB(takenAfter[0].resident), "")
+	w.figure("of which not shared: without the program's own pages", inMB(takenAfter[0].resident-takenAfter[0].shared), "")
 	w.figure(fmt.Sprintf("CPU of this process, with %d nodes, a node", w.cluster.nodes), share(1, w.cluster.nodes), "1 %")
 	return nil
 }
@@ -209,74 +204,80 @@ func (w *wide) taken(o *own) ([]taken, error) {
 // turns measures the contenders, the last of which is the floor.
 func (w *wide) turns(ctx context.Context, ours *tenureNodes, all []peers, times *table) error {
 	p := w.cluster
-	var comings, changes, reads [][]*sample // of each contender
-	for _, c := range all {
-		comings = append(comings, samples(c,
-			fmt.Sprintf("join: from before Start to seen by all %d", p.nodes), "join: until Start returns",
-			fmt.Sprintf("leave: from before Stop to seen by all %d", p.nodes), "leave: until Stop returns"))
-		changes = append(changes, samples(c, fmt.Sprintf("change: from before Put to seen by all %d", p.nodes), "change: until Put returns"))
-		reads = append(reads, samples(c, fmt.Sprintf("GetAll: one key of all %d", p.nodes)))
-	}
-	for done := 0; done < p.joins; done += block {
+	var asked mark // by our GetAll
+	for _, part := range []struct {
+		what []string
+		n    int
+		once func(ctx context.Context, c peers, n int, into []*timing) error
+	}{
+		{[]string{"join (Start)", "leave (Stop)"}, p.joins, func(ctx context.Context, c peers, n int, into []*timing) error {
+			return comeAndGo(ctx, c, fmt.Sprint("extra-", n), p.nodes, into[0], into[1])
+		}},
+		{[]string{"change (Put)"}, p.changes, func(ctx context.Context, c peers, n int, into []*timing) error {
+			return change(ctx, c, n, p.nodes, into[0])
+		}},
+		{[]string{"GetAll, one key"}, p.changes, func(ctx context.Context, c peers, n int, into []*timing) error {
+			if c == ours {
+				ctx = asked.on(ctx)
+			}
+			return read(ctx, c.getAll, n%p.nodes, p.nodes, into[0])
+		}},
+	} {
+		of := make([][]*timing, len(all)) // of each contender
 		for i, c := range all {
-			for n := range min(block, p.joins-done) {
-				if err := comeAndGo(ctx, c, fmt.Sprint("extra-", done+n), p.nodes, comings[i]); err != nil {
-					return fmt.Errorf("%v: %w", c, err)
-				}
+			for _, what := range part.what {
+				of[i] = append(of[i], &timing{what: what, by: c.String()})
 			}
 		}
-	}
-	for done := 0; done < p.changes; done += block {
-		for i, c := range all {
-			for n := range min(block, p.changes-done) {
-				if err := change(ctx, c, done+n, p.nodes, changes[i]); err != nil {
-					return fmt.Errorf("%v: change: %w", c, err)
-				}
-			}
+		err := inTurns(part.n, len(all), func(i, n int) error { return part.once(ctx, all[i], n, of[i]) })
+		if err != nil {
+			return fmt.Errorf("%s: %w", part.what[0], err)
 		}
-	}
-	var asked mark
-	for done := 0; done < p.changes; done += block {
-		for i, c := range all {
-			marked := ctx
-			if i == 0 {
-				marked = asked.on(ctx)
-			}
-			for n := range min(block, p.changes-done) {
-				if err := read(marked, c.getAll, (done+n)%p.nodes, p.nodes, reads[i][0]); err != nil {
-					return fmt.Errorf("%v: GetAll: %w", c, err)
-				}
+		for k, floor := range of[len(all)-1] {
+			for i := range all {
+				of[i][k].row(times, w.kind, floor)
 			}
 		}
 	}
 	w.requests("GetAll", &asked, p.changes)
-	everything := &sample{what: fmt.Sprintf("GetAllPrefix: all %d keys of all %d", p.keys, p.nodes), by: ours.String()}
+	everything := &timing{what: "GetAllPrefix, all keys", by: ours.String()}
 	asked = mark{}
 	for n := range p.joins {
 		if err := read(asked.on(ctx), ours.getEverything, n%p.nodes, p.nodes*p.keys, everything); err != nil {
-			return fmt.Errorf("GetAllPrefix: %w", err)
+			return fmt.Errorf("%s: %w", everything.what, err)
 		}
 	}
+	everything.row(times, w.kind, &timing{})
 	w.requests("GetAllPrefix", &asked, p.joins)
-	for _, group := range [][][]*sample{comings, changes, reads} {
-		for figure, floor := range group[len(group)-1] {
-			for _, of := range group {
-				s := of[figure]
-				times.row(w.kind, s.what, s.by, len(s.times), s.p(50), s.p(90), s.p(99), ratio(s.p(50), floor.p(50)))
-			}
-		}
-	}
-	s := everything
-	times.row(w.kind, s.what, s.by, len(s.times), s.p(50), s.p(90), s.p(99), ratio(s.p(50), 0))
 	return nil
 }
 
-func samples(by peers, what ...string) []*sample {
-	var all []*sample
-	for _, w := range what {
-		all = append(all, &sample{what: w, by: by.String()})
+// inTurns has each contender do something so many times, a block at a time.
+func inTurns(times, contenders int, once func(contender, n int) error) error {
+	for done := 0; done < times; done += block {
+		for i := range contenders {
+			for n := done; n < min(done+block, times); n++ {
+				if err := once(i, n); err != nil {
+					return err
+				}
+			}
+		}
 	}
-	return all
+	return nil
+}
+
+// timing is how long something took, until the call returned, and until all had seen it.
+type timing struct {
+	what, by       string
+	returned, seen sample
+}
+
+func (m *timing) row(t *table, kind string, floor *timing) {
+	p50, p99, by := "-", "-", ratio(m.returned.p(50), floor.returned.p(50))
+	if len(m.seen.times) > 0 {
+		p50, p99, by = inMs(m.seen.p(50)), inMs(m.seen.p(99)), ratio(m.seen.p(50), floor.seen.p(50))
+	}
+	t.row(kind, m.what, m.by, len(m.returned.times), m.returned.p(50), m.returned.p(99), p50, p99, by)
 }
 
 // requests says how many requests a call made, of the store and of etcd.
@@ -285,50 +286,43 @@ func (w *wide) requests(what string, m *mark, calls int) {
 	if w.kind == "etcd" {
 		value += fmt.Sprintf(", and %d of etcd's client", m.wire.Load())
 	}
-	w.figure(fmt.Sprintf("requests of %d calls of %s", calls, what), value, fmt.Sprint(calls))
+	w.figure(fmt.Sprintf("requests of %d calls of %s", calls, what), value, fmt.Sprintf("%d", calls))
 }
 
 // comeAndGo has one more node join, and leave again.
-func comeAndGo(ctx context.Context, c peers, id string, nodes int, into []*sample) error {
-	for i, step := range []struct {
-		seen string
-		do   func() error
-	}{
-		{joined(id), func() error { return c.join(ctx, id) }},
-		{left(id), func() error { return c.leave(ctx) }},
-	} {
-		drain(ctx, apart)
-		returned, seen, err := c.watchers().seeing(ctx, step.seen, nodes, step.do)
-		if err != nil {
-			return fmt.Errorf("%s: %w", step.seen, err)
-		}
-		into[2*i].add(seen)
-		into[2*i+1].add(returned)
+func comeAndGo(ctx context.Context, c peers, id string, nodes int, coming, going *timing) error {
+	if err := coming.shown(ctx, c, joined(id), nodes, func() error { return c.join(ctx, id) }); err != nil {
+		return err
 	}
-	return nil
+	return going.shown(ctx, c, left(id), nodes, func() error { return c.leave(ctx) })
 }
 
 // change has one of the nodes, another each time, change its key.
-func change(ctx context.Context, c peers, n, nodes int, into []*sample) error {
-	drain(ctx, apart)
+func change(ctx context.Context, c peers, n, nodes int, into *timing) error {
 	value := valueOf(1_000_000 + n)
-	returned, seen, err := c.watchers().seeing(ctx, value, nodes, func() error { return c.put(ctx, n%nodes, value) })
+	return into.shown(ctx, c, value, nodes, func() error { return c.put(ctx, n%nodes, value) })
+}
+
+// shown times something that all nodes see.
+func (m *timing) shown(ctx context.Context, c peers, what string, nodes int, call func() error) error {
+	drain(ctx, apart)
+	returned, seen, err := c.watchers().seeing(ctx, what, nodes, call)
 	if err != nil {
-		return err
+		return fmt.Errorf("%v: %q: %w", c, what, err)
 	}
-	into[0].add(seen)
-	into[1].add(returned)
+	m.returned.add(returned)
+	m.seen.add(seen)
 	return nil
 }
 
 // read has one of the nodes read so many values.
-func read(ctx context.Context, get func(context.Context, int) (int, error), node, want int, into *sample) error {
+func read(ctx context.Context, get func(context.Context, int) (int, error), node, want int, into *timing) error {
 	drain(ctx, apart/10)
 	began := time.Now()
 	n, err := get(ctx, node)
+	into.returned.add(time.Since(began))
 	if err == nil && n != want {
 		err = fmt.Errorf("%d values of %d", n, want)
 	}
-	into.add(time.Since(began))
 	return err
 }

@@ -15,14 +15,20 @@ func takenBy(pid int) (taken, error) {
 	if err != nil {
 		return taken{}, err
 	}
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // from the state on
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return taken{}, err
+	}
+	times := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])[11:13] // in user mode, and in the kernel
+	pages := bytes.Fields(statm)[1:3]                                     // resident, and of those shared
 	var numbers []int64
-	for _, i := range []int{11, 12, 21} { // ticks in user mode, in the kernel; pages
-		n, err := strconv.ParseInt(string(fields[i]), 10, 64)
+	for _, field := range append(times, pages...) {
+		n, err := strconv.ParseInt(string(field), 10, 64)
 		if err != nil {
 			return taken{}, err
 		}
 		numbers = append(numbers, n)
 	}
-	return taken{time.Duration(numbers[0]+numbers[1]) * tick, numbers[2] * int64(os.Getpagesize())}, nil
+	size := int64(os.Getpagesize())
+	return taken{time.Duration(numbers[0]+numbers[1]) * tick, numbers[2] * size, numbers[3] * size}, nil
 }
