@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,7 +85,7 @@ func (s counting) Commit(ctx context.Context, tx store.Tx) (store.Result, error)
 
 func (s counting) List(ctx context.Context, q store.Query) (store.Listing, error) {
 	what := "List, of the node's record and state"
-	for _, key := range append(q.Keys[:len(q.Keys):len(q.Keys)], q.Prefixes...) {
+	for _, key := range slices.Concat(q.Keys, q.Prefixes) {
 		if !strings.HasPrefix(key, "clusters/") {
 			what = "List, of the election"
 		}

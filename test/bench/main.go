@@ -54,7 +54,7 @@ func main() {
 	if *candidates != 0 {
 		p.sizes = []int{*candidates}
 	}
-	err := error(nil)
+	var err error
 	if flag.Arg(0) == ownNode {
 		err = beOwn(ctx, flag.Args()[1:])
 	} else {
