@@ -68,6 +68,10 @@ year: ## the hand-overs of a year over an embedded server, compressed into minut
 compare: etcd ## beside the packages of others over a real etcd; for a quiet machine
 	cd test/bench && GOWORK=off $(GO) run . -draw ../../docs/pictures
 
+.PHONY: nodes
+nodes: etcd ## clusters of 50 nodes, over etcd and SQLite; for a quiet machine
+	cd test/bench && GOWORK=off $(GO) run . -only nodes
+
 .PHONY: interop
 interop: tools ## with what others have: managers of controller-runtime, and what docs/coming-from.md says of others
 	cd test/interop && export GOWORK=off && $(GO) mod tidy -diff && $(GO) vet ./... && \

@@ -1,6 +1,6 @@
 // Command bench measures Tenure beside etcd's own election package, and client-go's
 // where that is fair, on one etcd cluster of three members that it starts, in
-// turns. It prints tables and can draw them.
+// turns; and clusters of nodes, there and on SQLite. It prints tables and can draw them.
 //
 //	make etcd && cd test/bench && go run . [-short] [-only PART] [-candidates N] [-draw DIR]
 //
@@ -31,17 +31,18 @@ type plan struct {
 	runs      int           // so many times
 	idle      time.Duration
 	many      int // elections for the memory
+	cluster   nodesPlan
 }
 
 var (
-	full  = plan{[]int{2, 10, 100, 1000}, 100, 10, 1000, 10 * time.Second, 5, 20 * time.Second, 10_000}
-	short = plan{[]int{2, 10}, 20, 1, 20, time.Second, 1, 3 * time.Second, 100}
+	full  = plan{[]int{2, 10, 100, 1000}, 100, 10, 1000, 10 * time.Second, 5, 20 * time.Second, 10_000, nodesPlan{50, 100, 100, 500, time.Minute}}
+	short = plan{[]int{2, 10}, 20, 1, 20, time.Second, 1, 3 * time.Second, 100, nodesPlan{5, 10, 5, 10, 2 * time.Second}}
 )
 
 func main() {
 	brief := flag.Bool("short", false, "a little of everything, to see that it works")
 	draw := flag.String("draw", "", "a folder for pictures")
-	only := flag.String("only", "", "one part: handover, legs, failover, throughput, cost or memory")
+	only := flag.String("only", "", "one part: handover, legs, failover, throughput, cost, memory or nodes")
 	candidates := flag.Int("candidates", 0, "only this size of an election")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -53,7 +54,13 @@ func main() {
 	if *candidates != 0 {
 		p.sizes = []int{*candidates}
 	}
-	if err := run(ctx, p, *only, *draw); err != nil {
+	var err error
+	if flag.Arg(0) == ownNode {
+		err = beOwn(ctx, flag.Args()[1:])
+	} else {
+		err = run(ctx, p, *only, *draw)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -78,6 +85,7 @@ func run(ctx context.Context, p plan, only, draw string) (err error) {
 		{"throughput", b.throughput},
 		{"cost", b.cost},
 		{"memory", b.memory},
+		{"nodes", b.nodes},
 	} {
 		if only != "" && only != part.name {
 			continue

@@ -51,12 +51,14 @@ func (t *table) row(cells ...any) {
 	var line []string
 	for _, c := range cells {
 		if d, ok := c.(time.Duration); ok {
-			c = fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond))
+			c = inMs(d)
 		}
 		line = append(line, fmt.Sprint(c))
 	}
 	t.lines = append(t.lines, line)
 }
+
+func inMs(d time.Duration) string { return fmt.Sprintf("%.2f ms", ms(d)) }
 
 func (t *table) print() {
 	fmt.Printf("\n%s\n\n", t.title)
