@@ -123,7 +123,7 @@ func (c *campaign) strikes(v victim) bool {
 
 func killWorker(_ context.Context, c *campaign, v victim) error {
 	v.worker.process.kill()
-	c.account.died(v.worker.ID, v.worker.Elections)
+	c.account.died(v.worker.ID, append(slices.Clone(v.worker.Elections), fleet))
 	return nil
 }
 
