@@ -33,8 +33,9 @@ type account struct {
 	state, nodes *past               // what etcd says
 	words        map[voice][]word    // what nodes publish, in the order of their calls
 	watches      map[string][]*watch // of each node
-	lives        map[string]int      // those that run
-	away, quiet  map[string]bool     // the nodes that others may not see, and that publish nothing any more
+	robbed       map[robbery]bool
+	lives        map[string]int  // those that run
+	away, quiet  map[string]bool // the nodes that others may not see, and that publish nothing any more
 }
 
 type term struct {
@@ -68,7 +69,7 @@ func newAccount() *account {
 		freed: map[store.Revision]bool{}, terms: map[term]*life{}, written: map[write]bool{}, refused: map[write]bool{},
 		counts: map[string]int{},
 		state:  newPast(), nodes: newPast(), words: map[voice][]word{}, watches: map[string][]*watch{},
-		lives: map[string]int{}, away: map[string]bool{}, quiet: map[string]bool{},
+		robbed: map[robbery]bool{}, lives: map[string]int{}, away: map[string]bool{}, quiet: map[string]bool{},
 	}
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/tenure-go/tenure/store"
 )
@@ -62,4 +63,20 @@ func (a *account) compare(state, nodes, roles map[entry]string) []error {
 		}
 	}
 	return sorted(found)
+}
+
+// nodeOf is the worker that a member is, whose node stands in the fleet's election.
+func nodeOf(member string) string { return strings.TrimPrefix(member, fleet+"/") }
+
+// robbery is the deletion of a node's record by a third party, and of nothing else.
+type robbery struct {
+	node    string
+	written store.Revision // the record, last
+}
+
+// robs takes note that a third party is about to delete a record.
+func (a *account) robs(node string, written store.Revision) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.robbed[robbery{node, written}] = true
 }

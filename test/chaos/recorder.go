@@ -90,7 +90,7 @@ func (r *recorder) take(ev *clientv3.Event) error {
 			return errors.Join(err, fmt.Errorf("a seat of nobody's: %q", ev.Kv.GetValue()))
 		}
 		r.seats[key] = tenuretest.Event{
-			Kind: tenuretest.SeatTaken, Member: strings.TrimPrefix(seat.Member, fleet+"/"), Election: protocol.Unescape(strings.TrimPrefix(key, leaders)),
+			Kind: tenuretest.SeatTaken, Member: nodeOf(seat.Member), Election: protocol.Unescape(strings.TrimPrefix(key, leaders)),
 			Token: rev, Revision: rev,
 		}
 		r.account.seat(r.seats[key])

@@ -106,8 +106,8 @@ func (a *account) wordOf(v version) (life, n int, ok bool) {
 
 // checkGoing judges the ends of a record.
 func (a *account) checkGoing(node string, versions []version) *breach {
-	for _, v := range versions {
-		if v.there() {
+	for i, v := range versions {
+		if v.there() || a.robbed[robbery{node, versions[i-1].rev}] {
 			continue
 		}
 		for _, key := range keys {
