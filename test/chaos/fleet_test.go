@@ -191,6 +191,16 @@ func TestAFleetAsItShouldBe(t *testing.T) {
 	}
 }
 
+// Nothing is read of a node that is away.
+func TestWhatIsAwayCannotBeRead(t *testing.T) {
+	t.Parallel()
+	story := aTale()
+	story.after("expired", says("", "n2", readBack, "load", 1, ""))
+	if err := errors.Join(story.account(t).whole(story)...); err != nil {
+		t.Error(err)
+	}
+}
+
 // Each rule is shown a history that breaks it.
 func TestDoctoredFleetsAreRefused(t *testing.T) {
 	t.Parallel()
@@ -216,7 +226,8 @@ func TestDoctoredFleetsAreRefused(t *testing.T) {
 		"a Delete that was none": {asAcknowledged, func(t *tale) {
 			t.drop("load 1.3")
 		}},
-		"a read of something older": {asRead, func(t *tale) { t.alter("read 1.3", func(r *report) { r.Value = "1.2" }) }},
+		"a read of something older":            {asRead, func(t *tale) { t.alter("read 1.3", func(r *report) { r.Value = "1.2" }) }},
+		"a read of nothing, of what was there": {asRead, func(t *tale) { t.alter("read 1.1", func(r *report) { r.Value = "" }) }},
 		"a last word that is not there": {lastWord, func(t *tale) {
 			t.after("put 2.2", says("", "n2", attempted, "load", 3, "1.3"))
 		}},

@@ -26,6 +26,7 @@ func (w *watch) String() string { return fmt.Sprintf("%s, %s in life %d", w.memb
 
 // notice is one event of a watch.
 type notice struct {
+	at            int64
 	kind          string
 	of            entry
 	value, old    string
@@ -77,7 +78,7 @@ func (a *account) hears(member string, r report) {
 		a.counts["of nodes"]++
 	}
 	w.notices = append(w.notices, notice{
-		kind: r.Kind, of: entry{r.Node, r.Key}, value: r.Value, old: r.Old, role: r.Role, oldRole: r.OldRole,
+		at: r.At, kind: r.Kind, of: entry{r.Node, r.Key}, value: r.Value, old: r.Old, role: r.Role, oldRole: r.OldRole,
 		rev: r.Revision, since: r.Since,
 	})
 }

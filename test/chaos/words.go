@@ -18,9 +18,11 @@ type voice struct {
 
 // word is one Put or Delete.
 type word struct {
+	at           int64
 	value        string // none: a Delete
 	acknowledged int64  // when it had returned nil; 0: it has not, as far as is known
 	read         *string
+	readAt       int64
 }
 
 // says takes what a node tells of what it publishes.
@@ -29,7 +31,7 @@ func (a *account) says(member string, r report) {
 	said := a.words[v]
 	switch {
 	case r.What == attempted && r.N == len(said)+1:
-		a.words[v] = append(said, word{value: r.Value})
+		a.words[v] = append(said, word{at: r.At, value: r.Value})
 		a.counts["puts and deletes"]++
 	case r.N < 1 || r.N > len(said):
 		a.problems = append(a.problems, fmt.Errorf("%s: %s %d of %q in life %d, after %d words", member, r.What, r.N, r.Key, r.Life, len(said)))
@@ -37,7 +39,7 @@ func (a *account) says(member string, r report) {
 		said[r.N-1].acknowledged = r.At
 		a.counts["acknowledged"]++
 	case r.What == readBack:
-		said[r.N-1].read = &r.Value
+		said[r.N-1].read, said[r.N-1].readAt = &r.Value, r.At
 	}
 }
 
@@ -127,7 +129,7 @@ func (a *account) checkVoice(v voice, said []word, moment int64, upTo store.Revi
 		if w.acknowledged == 0 || w.acknowledged > moment {
 			continue
 		}
-		if w.read != nil && *w.read != "" && *w.read != w.value {
+		if w.read != nil && w.readAt <= moment && *w.read != w.value && (*w.read != "" || !a.wasAway(w.value, versions)) {
 			return breaks(asRead, "%s was read after word %d, which was %s", show(*w.read), i+1, show(w.value))
 		}
 		if w.value != "" {
@@ -149,6 +151,22 @@ func (a *account) checkVoice(v voice, said []word, moment int64, upTo store.Revi
 		}
 	}
 	return nil
+}
+
+// wasAway reports whether the node was while a value of its was to be there, among the
+// versions of an entry.
+func (a *account) wasAway(value string, versions []version) bool {
+	i := slices.IndexFunc(versions, func(v version) bool { return v.value == value })
+	if i < 0 {
+		return false
+	}
+	from, to := versions[i], forever
+	if later := slices.IndexFunc(versions[i:], func(v version) bool { return v.there() && v.value != value }); later > 0 {
+		to = versions[i+later].rev
+	}
+	return slices.ContainsFunc(a.nodes.of[entry{node: from.of.node}], func(v version) bool {
+		return !v.there() && v.rev > from.rev && v.rev <= to
+	})
 }
 
 // checkLastWords judges what is there when all is quiet: what all nodes have said last.
