@@ -201,6 +201,23 @@ func TestWhatIsAwayCannotBeRead(t *testing.T) {
 	}
 }
 
+// A record that a third party has deleted leaves its state behind, and the node writes it
+// again.
+func TestARobbedNodeLeavesItsState(t *testing.T) {
+	t.Parallel()
+	story := aTale()
+	story.drop("expired: load", "back: load")
+	for _, robbed := range []bool{true, false} {
+		a := story.account(t)
+		if robbed {
+			a.robs("n2", 11)
+		}
+		if err := errors.Join(a.whole(story)...); (err == nil) != robbed {
+			t.Errorf("robbed: %v, and found %v", robbed, err)
+		}
+	}
+}
+
 // Each rule is shown a history that breaks it.
 func TestDoctoredFleetsAreRefused(t *testing.T) {
 	t.Parallel()
