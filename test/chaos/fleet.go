@@ -80,3 +80,9 @@ func (a *account) robs(node string, written store.Revision) {
 	defer a.mu.Unlock()
 	a.robbed[robbery{node, written}] = true
 }
+
+// wasRobbed reports whether that was what deleted a record. Its state goes later, if the
+// node dies before it has written the record again. mu is held.
+func (a *account) wasRobbed(deleted version) bool {
+	return a.robbed[robbery{deleted.of.node, a.nodes.at(deleted.of, deleted.rev-1).rev}]
+}

@@ -202,18 +202,30 @@ func TestWhatIsAwayCannotBeRead(t *testing.T) {
 }
 
 // A record that a third party has deleted leaves its state behind, and the node writes it
-// again.
+// again, or dies, and the state goes then.
 func TestARobbedNodeLeavesItsState(t *testing.T) {
 	t.Parallel()
-	story := aTale()
-	story.drop("expired: load", "back: load")
-	for _, robbed := range []bool{true, false} {
-		a := story.account(t)
-		if robbed {
-			a.robs("n2", 11)
-		}
-		if err := errors.Join(a.whole(story)...); (err == nil) != robbed {
-			t.Errorf("robbed: %v, and found %v", robbed, err)
+	for what, doctor := range map[string]func(*tale){
+		"it writes its record again": func(t *tale) { t.drop("expired: load", "back: load") },
+		"it dies": func(t *tale) {
+			for _, name := range []string{"back", "back: load", "told back"} {
+				t.alter(name, func(r *report) { r.Revision = 19 })
+			}
+			t.drop("expired: load")
+			t.after("told expired", etcd("expired: load", 18, load2, ""))
+			t.alter("gap", func(r *report) { r.Revision = 19 })
+		},
+	} {
+		for _, robbed := range []bool{true, false} {
+			story := aTale()
+			doctor(&story)
+			a := story.account(t)
+			if robbed {
+				a.robs("n2", 11)
+			}
+			if err := errors.Join(a.whole(story)...); (err == nil) != robbed {
+				t.Errorf("%s, robbed: %v, and found %v", what, robbed, err)
+			}
 		}
 	}
 }

@@ -84,13 +84,14 @@ func (a *account) checkEntry(versions []version) *breach {
 			life, least = l, n
 			continue
 		}
-		if record := a.nodes.at(entry{node: v.of.node}, v.rev); !record.there() && record.rev == v.rev {
+		record := a.nodes.at(entry{node: v.of.node}, v.rev)
+		if !record.there() && (record.rev == v.rev || a.wasRobbed(record)) {
 			continue // it may come again with the node
 		}
 		said := a.words[voice{v.of, life}]
 		next := slices.IndexFunc(said[least:], func(w word) bool { return w.value == "" })
 		if next < 0 {
-			return breaks(atItsWord, "%q is gone at revision %d", versions[i-1].value, v.rev)
+			return breaks(atItsWord, "%q is gone at revision %d; there was %s", versions[i-1].value, v.rev, record.tell())
 		}
 		least += next + 1
 	}
@@ -108,8 +109,8 @@ func (a *account) wordOf(v version) (life, n int, ok bool) {
 
 // checkGoing judges the ends of a record.
 func (a *account) checkGoing(node string, versions []version) *breach {
-	for i, v := range versions {
-		if v.there() || a.robbed[robbery{node, versions[i-1].rev}] {
+	for _, v := range versions {
+		if v.there() || a.wasRobbed(v) {
 			continue
 		}
 		for _, key := range keys {
