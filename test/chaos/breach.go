@@ -53,7 +53,7 @@ const (
 )
 
 // breach is a rule that was broken.
-type breach struct { //nolint:errname // it is a finding first
+type breach struct {
 	rule rule
 	who  string
 	text string
