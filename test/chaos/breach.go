@@ -2,7 +2,11 @@
 
 package main
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
 
 // rule is one that what nodes publish and what watches tell must keep; see docs/testing.md.
 type rule string
@@ -64,3 +68,15 @@ func breaks(r rule, format string, args ...any) *breach {
 }
 
 func (b *breach) Error() string { return fmt.Sprintf("%s: %s: %s", b.rule, b.who, b.text) }
+
+// sorted are breaches in an order that does not change, without more than a few.
+func sorted(found []*breach) (errs []error) {
+	slices.SortFunc(found, func(x, y *breach) int { return cmp.Compare(x.Error(), y.Error()) })
+	for i, b := range found {
+		if i == 8 {
+			return append(errs, fmt.Errorf("and %d more like these", len(found)-i))
+		}
+		errs = append(errs, b)
+	}
+	return errs
+}

@@ -43,7 +43,7 @@ type node struct {
 	busy  atomic.Bool // with one of its routines
 }
 
-// live is the node's work until the context ends.
+// beNode is the node's work until the context ends.
 func (w *worker) beNode(ctx context.Context, hush <-chan struct{}) {
 	n := &node{worker: w, hush: hush}
 	var err error

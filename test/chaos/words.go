@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -16,7 +15,7 @@ type voice struct {
 	life int
 }
 
-// word is one Put or Delete.
+// word is one Put or Delete, and what was read after it.
 type word struct {
 	at           int64
 	value        string // none: a Delete
@@ -186,16 +185,4 @@ func (a *account) checkLastWords(there map[entry]string) (found []*breach) {
 		}
 	}
 	return found
-}
-
-// sorted are breaches in an order that does not change, without more than a few.
-func sorted(found []*breach) (errs []error) {
-	slices.SortFunc(found, func(x, y *breach) int { return cmp.Compare(x.Error(), y.Error()) })
-	for i, b := range found {
-		if i == 8 {
-			return append(errs, fmt.Errorf("and %d more like these", len(found)-i))
-		}
-		errs = append(errs, b)
-	}
-	return errs
 }
