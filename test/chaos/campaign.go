@@ -172,11 +172,11 @@ func (c *campaign) judge(x tenuretest.Expect) error {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, recovery)
 	defer cancel()
-	moment := clock()
+	asked := clock()
 	if err := c.recorder.catchUp(ctx); err != nil {
 		return err
 	}
-	rev, now := c.recorder.upTo(), clock()
+	rev, now := c.recorder.upTo(), clock() // what etcd has, a worker has said before it did it
 	for _, p := range c.places {
 		for !x.Finished && p.process.heardUpTo() < now {
 			if !wait(ctx, ttl/20) {
@@ -184,7 +184,7 @@ func (c *campaign) judge(x tenuretest.Expect) error {
 			}
 		}
 	}
-	return errors.Join(append(c.account.checkFleet(moment, store.Revision(rev), x.Finished), c.account.check(upTo, x))...)
+	return errors.Join(append(c.account.checkFleet(asked, store.Revision(rev), x.Finished), c.account.check(upTo, x))...)
 }
 
 // agree waits until every observer has been told of every leader so far, and a little

@@ -23,9 +23,9 @@ const (
 	writes  = protocol.DataPrefix + "log/"
 )
 
-// recorder takes what etcd's own history says of seats, writes and the fleet into the account, by
-// a watch of its own on every member, which no fault lies on. It may lag while etcd
-// does.
+// recorder takes what etcd's own history says of seats, writes and the fleet into the
+// account, by a watch of its own on every member, which no fault lies on. It may lag while
+// etcd does.
 type recorder struct {
 	client  *clientv3.Client
 	account *account
