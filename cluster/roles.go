@@ -75,7 +75,14 @@ func (s *roles) lead(ctx context.Context, t tenure.Term) error {
 		<-ctx.Done()
 		return nil
 	}
-	return s.tick(ctx, Leader, func(ctx context.Context) error { return routine(ctx, t) })
+	return s.tick(ctx, Leader, func(ctx context.Context) error {
+		if !t.Held() {
+			// The process was stopped, and others may lead; its context ends in a moment.
+			<-ctx.Done()
+			return nil
+		}
+		return routine(ctx, t)
+	})
 }
 
 func (s *roles) begin(t tenure.Term, leave context.CancelCauseFunc) {

@@ -28,6 +28,14 @@ type account struct {
 	harried  bool // third parties have written to the election prey
 	problems []error
 	counts   map[string]int
+
+	// Of the fleet.
+	state, nodes *past               // what etcd says
+	words        map[voice][]word    // what nodes publish, in the order of their calls
+	watches      map[string][]*watch // of each node
+	robbed       map[robbery]bool
+	lives        map[string]int  // those that run
+	away, quiet  map[string]bool // the nodes that others may not see, and that publish nothing any more
 }
 
 type term struct {
@@ -60,6 +68,8 @@ func newAccount() *account {
 	return &account{
 		freed: map[store.Revision]bool{}, terms: map[term]*life{}, written: map[write]bool{}, refused: map[write]bool{},
 		counts: map[string]int{},
+		state:  newPast(), nodes: newPast(), words: map[voice][]word{}, watches: map[string][]*watch{},
+		robbed: map[robbery]bool{}, lives: map[string]int{}, away: map[string]bool{}, quiet: map[string]bool{},
 	}
 }
 
@@ -75,6 +85,12 @@ func (a *account) tell(member string, r report) {
 	case refused:
 		a.counts["writes refused"]++
 		a.refused[write{term{r.Election, member, r.Token}, r.N}] = true
+	case up, down, lost, rejoined, quiet:
+		a.turns(member, r)
+	case attempted, acknowledged, readBack:
+		a.says(member, r)
+	case toldState, toldNodes, watchEnded:
+		a.hears(member, r)
 	case problem:
 		a.problems = append(a.problems, fmt.Errorf("%s: %s (%s): %s", member, r.Text, r.Election, r.Err))
 	default:
@@ -167,6 +183,10 @@ func (a *account) died(member string, elections []string) {
 		e.Kind = tenuretest.Ended
 		a.take(e)
 	}
+	for _, w := range a.watches[member] {
+		w.killed = w.killed || !w.ended
+	}
+	delete(a.lives, member)
 	for _, election := range elections {
 		a.take(tenuretest.Event{At: e.At, Kind: tenuretest.Unwanted, Member: member, Election: election})
 	}

@@ -4,7 +4,11 @@ package main
 
 import (
 	"context"
+	"iter"
+	"math/rand/v2"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenure-go/tenure"
@@ -19,6 +23,10 @@ const (
 	unfenced = "unfenced"
 	// overtrusting takes its lease for twice as long as it is.
 	overtrusting = "overtrusting"
+	// deaf does not hear of every twentieth change of the fleet.
+	deaf = "deaf"
+	// stale commits some of what it publishes once more, later, and without conditions.
+	stale = "stale"
 )
 
 func (w *worker) breakSampler() {
@@ -46,10 +54,50 @@ func (w *worker) guard(l *tenure.Leadership) []store.Cond {
 }
 
 func (w *worker) breakStore(st store.Store) store.Store {
-	if w.Broken == overtrusting {
+	switch w.Broken {
+	case overtrusting:
 		return trusting{st}
+	case deaf:
+		return &hardOfHearing{Store: st}
+	case stale:
+		return late{st}
 	}
 	return st
+}
+
+type hardOfHearing struct {
+	store.Store
+	heard atomic.Int64
+}
+
+// Watch implements store.Store.
+func (h *hardOfHearing) Watch(ctx context.Context, prefix string, after store.Revision) iter.Seq2[store.Changes, error] {
+	if !strings.HasPrefix(prefix, fleetState) {
+		return h.Store.Watch(ctx, prefix, after)
+	}
+	return func(yield func(store.Changes, error) bool) {
+		for changes, err := range h.Store.Watch(ctx, prefix, after) {
+			if len(changes.Events) > 0 && h.heard.Add(1)%20 == 0 {
+				changes.Events = nil
+			}
+			if !yield(changes, err) {
+				return
+			}
+		}
+	}
+}
+
+type late struct{ store.Store }
+
+// Commit implements store.Store.
+func (l late) Commit(ctx context.Context, tx store.Tx) (store.Result, error) {
+	res, err := l.Store.Commit(ctx, tx)
+	if len(tx.Then) == 1 && strings.HasPrefix(tx.Then[0].Key, fleetState) && rand.IntN(20) == 0 {
+		time.AfterFunc(ttl, func() {
+			_, _ = l.Store.Commit(context.WithoutCancel(ctx), store.Tx{Then: tx.Then}) // or it is too late
+		})
+	}
+	return res, err
 }
 
 type trusting struct{ store.Store }

@@ -15,13 +15,14 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tenure-go/tenure/internal/etcdtest"
+	"github.com/tenure-go/tenure/store"
 	"github.com/tenure-go/tenure/tenuretest"
 )
 
 // orderly are the elections that nobody interferes with.
 var (
 	orderly       = []string{steady, brisk, loose}
-	everyElection = []string{steady, brisk, loose, prey}
+	everyElection = []string{steady, brisk, loose, prey, fleet}
 )
 
 const (
@@ -143,6 +144,9 @@ func (c *campaign) play() (err error) {
 	if err := c.agree(); err != nil {
 		return err
 	}
+	if err := c.quieten(); err != nil {
+		return err
+	}
 	return c.finish()
 }
 
@@ -152,6 +156,7 @@ func (c *campaign) start(p *place) (err error) {
 	if p.link.host != nil {
 		before = p.link.host.before()
 	}
+	p.Nth++
 	p.process, err = start(c.account, p.orders, before)
 	return err
 }
@@ -167,10 +172,19 @@ func (c *campaign) judge(x tenuretest.Expect) error {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, recovery)
 	defer cancel()
+	asked := clock()
 	if err := c.recorder.catchUp(ctx); err != nil {
 		return err
 	}
-	return c.account.check(upTo, x)
+	rev, now := c.recorder.upTo(), clock() // what etcd has, a worker has said before it did it
+	for _, p := range c.places {
+		for !x.Finished && p.process.heardUpTo() < now {
+			if !wait(ctx, ttl/20) {
+				return fmt.Errorf("nothing was heard of %s for %v: %w", p.ID, recovery, errStuck)
+			}
+		}
+	}
+	return errors.Join(append(c.account.checkFleet(asked, store.Revision(rev), x.Finished), c.account.check(upTo, x))...)
 }
 
 // agree waits until every observer has been told of every leader so far, and a little

@@ -15,6 +15,7 @@ import (
 	"github.com/tenure-go/tenure"
 	"github.com/tenure-go/tenure/internal/etcdtest"
 	"github.com/tenure-go/tenure/internal/protocol"
+	"github.com/tenure-go/tenure/store"
 )
 
 // fault is one thing that goes wrong for a while.
@@ -73,6 +74,8 @@ var faults = []fault{
 	{"lease revoked by another", false, thePrey, revokeLease, nil, moments},
 	{"seat deleted by another", false, thePrey, deleteSeat, nil, moments},
 	{"candidates deleted by another", false, thePrey, deleteCandidates, nil, moments},
+	{"node's lease revoked by another", false, theFleet, revokeNode, nil, moments},
+	{"node's record deleted by another", false, theFleet, deleteNode, nil, moments},
 }
 
 // aWorker aims at one in office.
@@ -104,6 +107,8 @@ func everybody(*campaign) (victim, error) { return victim{}, nil }
 
 func thePrey(*campaign) (victim, error) { return victim{election: prey}, nil }
 
+func theFleet(*campaign) (victim, error) { return victim{election: fleet}, nil }
+
 // strikes reports whether whoever is struck now is in office, or, for a server, has a
 // leader in office among its clients.
 func (c *campaign) strikes(v victim) bool {
@@ -123,7 +128,7 @@ func (c *campaign) strikes(v victim) bool {
 
 func killWorker(_ context.Context, c *campaign, v victim) error {
 	v.worker.process.kill()
-	c.account.died(v.worker.ID, v.worker.Elections)
+	c.account.died(v.worker.ID, append(slices.Clone(v.worker.Elections), fleet))
 	return nil
 }
 
@@ -266,4 +271,49 @@ func (c *campaign) dispossess(ctx context.Context, election string, take func(le
 func deleteCandidates(ctx context.Context, c *campaign, v victim) error {
 	_, err := c.client.Delete(ctx, prefix+protocol.CandidatesOf(v.election), clientv3.WithPrefix())
 	return err
+}
+
+// revokeNode ends the session that the record and the state of the fleet's leader hang on.
+// Its leadership hangs on another.
+func revokeNode(ctx context.Context, c *campaign, _ victim) error {
+	return c.rob(ctx, func(_, _ string, lease clientv3.LeaseID, _ int64) error {
+		_, err := c.client.Revoke(ctx, lease)
+		return err
+	})
+}
+
+// deleteNode deletes the record of the fleet's leader, and none of its state.
+func deleteNode(ctx context.Context, c *campaign, _ victim) error {
+	return c.rob(ctx, func(node, key string, _ clientv3.LeaseID, modified int64) error {
+		c.account.robs(node, store.Revision(modified))
+		res, err := c.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", modified)).Then(clientv3.OpDelete(key)).Commit()
+		if err == nil && !res.Succeeded {
+			return errors.New("the record has changed")
+		}
+		return err
+	})
+}
+
+// rob lets take do something about the record of the node that leads the fleet.
+func (c *campaign) rob(ctx context.Context, take func(node, key string, lease clientv3.LeaseID, modified int64) error) error {
+	res, err := c.client.Get(ctx, seatKey(fleet))
+	if err != nil {
+		return err
+	}
+	if len(res.Kvs) == 0 {
+		return errors.New("nobody leads the fleet")
+	}
+	seat, err := protocol.DecodeSeat(res.Kvs[0].GetValue())
+	if err != nil {
+		return err
+	}
+	node := nodeOf(seat.Member)
+	if res, err = c.client.Get(ctx, prefix+fleetNodes+protocol.Escape(node)); err != nil {
+		return err
+	}
+	if len(res.Kvs) == 0 {
+		return fmt.Errorf("%s has no record", node)
+	}
+	kv := res.Kvs[0]
+	return take(node, string(kv.GetKey()), clientv3.LeaseID(kv.GetLease()), kv.GetModRevision())
 }

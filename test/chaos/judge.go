@@ -42,7 +42,7 @@ func (a *account) check(upTo int64, x tenuretest.Expect) error {
 		return err
 	}
 	a.mu.Lock()
-	strict, disturbed := a.history(upTo, orderly...), a.history(upTo, prey)
+	strict, disturbed := a.history(upTo, slices.Concat(orderly, []string{fleet})...), a.history(upTo, prey)
 	errs := slices.Clone(a.problems)
 	for w := range a.refused {
 		if a.written[w] {

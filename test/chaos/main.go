@@ -35,7 +35,7 @@ func main() {
 	flag.Uint64Var(&s.seed, "seed", rand.Uint64()%1e6, "of the order of faults and of whom they strike")
 	network := flag.String("net", "auto", "what partitions are made of: proxy; netns, network namespaces and nft, for root on Linux; auto, the latter where it can be made")
 	history := flag.String("history", "", "a `file` for the whole history")
-	flag.StringVar(&s.broken, "broken", "", "break all workers, to see that it is found: "+strings.Join([]string{believer, unfenced, overtrusting}, ", "))
+	flag.StringVar(&s.broken, "broken", "", "break all workers, to see that it is found: "+strings.Join([]string{believer, unfenced, overtrusting, deaf, stale}, ", "))
 	verbose := flag.Bool("v", false, "tell of each fault")
 	flag.Parse()
 	if *verbose {

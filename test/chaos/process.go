@@ -20,7 +20,7 @@ import (
 type process struct {
 	id    string
 	cmd   *exec.Cmd
-	stdin io.Closer
+	stdin io.WriteCloser
 	ended chan struct{} // it has, and all that it said is in the account
 	err   error         // valid once ended is closed
 

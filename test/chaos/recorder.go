@@ -23,9 +23,9 @@ const (
 	writes  = protocol.DataPrefix + "log/"
 )
 
-// recorder takes what etcd's own history says of seats and writes into the account, by
-// a watch of its own on every member, which no fault lies on. It may lag while etcd
-// does.
+// recorder takes what etcd's own history says of seats, writes and the fleet into the
+// account, by a watch of its own on every member, which no fault lies on. It may lag while
+// etcd does.
 type recorder struct {
 	client  *clientv3.Client
 	account *account
@@ -90,10 +90,16 @@ func (r *recorder) take(ev *clientv3.Event) error {
 			return errors.Join(err, fmt.Errorf("a seat of nobody's: %q", ev.Kv.GetValue()))
 		}
 		r.seats[key] = tenuretest.Event{
-			Kind: tenuretest.SeatTaken, Member: seat.Member, Election: protocol.Unescape(strings.TrimPrefix(key, leaders)),
+			Kind: tenuretest.SeatTaken, Member: nodeOf(seat.Member), Election: protocol.Unescape(strings.TrimPrefix(key, leaders)),
 			Token: rev, Revision: rev,
 		}
 		r.account.seat(r.seats[key])
+	default:
+		value := ev.Kv.GetValue()
+		if deleted {
+			value = nil
+		}
+		return r.account.sees(key, value, rev)
 	}
 	return nil
 }

@@ -28,6 +28,17 @@ type report struct {
 	Text     string         `json:"text,omitempty"`
 	Err      string         `json:"err,omitempty"`
 	Lost     bool           `json:"lost,omitempty"` // the error is tenure.ErrLost
+
+	// Of a node, and of what it is told.
+	Life    int            `json:"life,omitempty"`
+	Kind    string         `json:"kind,omitempty"`
+	Node    string         `json:"node,omitempty"`
+	Key     string         `json:"key,omitempty"`
+	Value   string         `json:"value,omitempty"` // none: there is none any more
+	Old     string         `json:"old,omitempty"`
+	Role    string         `json:"role,omitempty"`
+	OldRole string         `json:"old_role,omitempty"`
+	Since   store.Revision `json:"since,omitempty"`
 }
 
 // What a worker reports that is no event of the history.
@@ -38,6 +49,21 @@ const (
 	compacted = "compacted" // a watch of its own has come too late
 	refused   = "refused"   // it was told that write N of a term has not taken effect, and never will
 	problem   = "problem"   // something that must not be
+)
+
+// What a worker reports of its node.
+const (
+	up           = "up"            // it has started
+	down         = "down"          // it is about to stop
+	lost         = "lost"          // its session
+	rejoined     = "rejoined"      // and has another
+	attempted    = "attempted"     // it is about to put Value under Key, as the N-th call for that key
+	acknowledged = "acknowledged"  // that has returned nil
+	readBack     = "read back"     // and then this was there
+	toldState    = "told of state" // by WatchPrefix
+	toldNodes    = "told of nodes" // by WatchNodes
+	watchEnded   = "watch ended"   // that which tells of Kind
+	quiet        = "quiet"         // it publishes nothing any more, and its last calls have returned nil
 )
 
 // clock is the host's monotonic clock, in nanoseconds. All processes of a host share

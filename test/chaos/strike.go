@@ -194,6 +194,8 @@ func (c *campaign) settle(since int64) error {
 			}
 			if !p.process.isJoined() {
 				waits = "worker " + p.ID + " to join"
+			} else if !c.account.isThere(p.ID) {
+				waits = "the node of " + p.ID
 			}
 		}
 		if waits == "" && c.account.allLed(since, everyElection) {

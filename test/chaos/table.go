@@ -44,11 +44,18 @@ func (c *campaign) table() (text string, missed []string) {
 		}
 		put("%5d  %8d  %10d  %8.2f s  %s\n", t.times, t.struck, t.lost, longest.Seconds(), f.name)
 	}
-	var counts []string
-	for _, what := range []string{"terms", "terms lost", "writes", "writes confirmed", "writes refused", "watches compacted", "gaps observed"} {
-		counts = append(counts, fmt.Sprintf("%d %s", c.account.count(what), what))
+	for _, line := range [][]string{
+		{"terms", "terms lost", "writes", "writes confirmed", "writes refused", "watches compacted", "gaps observed"},
+		{"starts of nodes", "puts and deletes", "acknowledged", "nodes lost", "rejoined"},
+		{"events of state told", "of nodes", "gaps told"},
+	} {
+		var counts []string
+		for _, what := range line {
+			counts = append(counts, fmt.Sprintf("%d %s", c.account.count(what), what))
+		}
+		put("\n%s", strings.Join(counts, ", "))
 	}
-	put("\n%s\n", strings.Join(counts, ", "))
+	put("\n")
 	return b.String(), missed
 }
 

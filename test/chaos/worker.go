@@ -3,13 +3,13 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +38,7 @@ const (
 // orders are what a worker is started with.
 type orders struct {
 	ID        string
+	Nth       int // start of this worker
 	Endpoints []string
 	Elections []string
 	Broken    string // in which way; see broken.go
@@ -54,7 +55,7 @@ type worker struct {
 }
 
 // runWorker is what the process of a worker does. It ends when its standard input
-// does.
+// does; a line there says that its node is to be quiet.
 func runWorker(text string) error {
 	var o orders
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
@@ -62,8 +63,13 @@ func runWorker(text string) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	hush := make(chan struct{})
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
+		in := bufio.NewReader(os.Stdin)
+		if _, err := in.ReadString('\n'); err == nil {
+			close(hush)
+			_, _ = io.Copy(io.Discard, in)
+		}
 		cancel()
 	}()
 	out := newPrinter(os.Stdout)
@@ -84,6 +90,7 @@ func runWorker(text string) error {
 		w.live.Go(func() { w.observe(ctx, election) })
 		w.live.Go(func() { w.campaign(ctx, election) })
 	}
+	w.live.Go(func() { w.beNode(ctx, hush) })
 	<-ctx.Done()
 	err := w.m.Close()
 	w.live.Wait()
@@ -93,14 +100,11 @@ func runWorker(text string) error {
 	return errors.Join(err, w.st.Close())
 }
 
-// join opens the store and joins, also while etcd is not to be had. A worker that was
-// killed may find that its session outlives its TTL: etcd gives leases all of their time
-// again when it elects a leader.
+// join opens the store and joins, also while etcd is not to be had.
 func (w *worker) join(ctx context.Context) error {
-	passing := []error{store.ErrUnavailable, context.DeadlineExceeded, tenure.ErrDuplicateMember}
 	for {
 		err := w.tryJoin(ctx)
-		if err == nil || ctx.Err() != nil || !slices.ContainsFunc(passing, func(p error) bool { return errors.Is(err, p) }) {
+		if err == nil || ctx.Err() != nil || !passes(err) {
 			return err
 		}
 		w.print(report{What: tenuretest.Note.String(), Text: "cannot join"}.because(err))
