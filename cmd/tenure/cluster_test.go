@@ -219,3 +219,16 @@ func TestNoSuchNode(t *testing.T) {
 		t.Errorf("there were %q, and now %q", before, after)
 	}
 }
+
+// Two texts never look the same, and each is on one line.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, text := range []string{"", `""`, "a", `"a"`, `\"a\"`, "a\tb", `"a\tb"`, `a\tb`, "\xff", "\ufffd", `"\xff"`, `\xff`, `a "b"`, " ", "-"} {
+		got := plain(text)
+		if other, ok := seen[got]; ok || got == "" || strings.ContainsAny(got, "\t\n\xff") {
+			t.Errorf("%q is printed as %s, as is %q", text, got, other)
+		}
+		seen[got] = text
+	}
+}
