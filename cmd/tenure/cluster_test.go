@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/tenure-go/tenure/cluster"
 	"github.com/tenure-go/tenure/store"
@@ -226,7 +227,7 @@ func TestPlain(t *testing.T) {
 	seen := map[string]string{}
 	for _, text := range []string{"", `""`, "a", `"a"`, `\"a\"`, "a\tb", `"a\tb"`, `a\tb`, "\xff", "\ufffd", `"\xff"`, `\xff`, `a "b"`, " ", "-"} {
 		got := plain(text)
-		if other, ok := seen[got]; ok || got == "" || strings.ContainsAny(got, "\t\n\xff") {
+		if other, ok := seen[got]; ok || got == "" || strings.ContainsAny(got, "\t\n") || !utf8.ValidString(got) {
 			t.Errorf("%q is printed as %s, as is %q", text, got, other)
 		}
 		seen[got] = text
