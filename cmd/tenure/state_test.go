@@ -203,9 +203,11 @@ func TestStatePutIsTheNodes(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", follower)
 	w.do("state", "put", "c", "a", "k", "v").expect(0)
+	w.do("state", "get", "c", "a", "k").expect(0).says("v")
 	put(t, a, "k", "w")
 	w.do("state", "get", "c", "a", "k").expect(0).says("w")
-	w.do("state", "put", "c", "a", "k", "v").expect(0)
+	w.do("state", "put", "c", "a", "k", "x").expect(0)
+	w.do("state", "get", "c", "a", "k").expect(0).says("x")
 	if err := a.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
