@@ -147,8 +147,8 @@ func TestUnusualNamesInClusters(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, name := range []string{
-		"a/b", "/", "..", "%2F", "100%", "line\nbreak", "-dash", "--", "--json", " ", "tab\there", `"quoted"`, `""`,
-		"caf\u00e9", "\U0001f411", "\u200b", "'\"$x`", strings.Repeat("x", cluster.MaxName),
+		"a/b", "..", "%2F", "line\nbreak\tand tab", "-dash", "--", "--json", " ", `"quoted"`, "caf\u00e9 \U0001f411\u200b", "'\"$x`",
+		strings.Repeat("x", cluster.MaxName),
 	} {
 		t.Run(fmt.Sprintf("%.30q", name), func(t *testing.T) {
 			t.Parallel()
@@ -174,8 +174,7 @@ func testClusterName(t *testing.T, w *world, name string) {
 		t.Errorf("printed as %q", line)
 	}
 	w.do("state", "list", "--", name, name).expect(0).says(line)
-	w.do("state", "list", "--node="+name, "--prefix="+name, "--", name).expect(0).says(line)
-	listed := decode[valueJSON](t, w.do("state", "list", "--json", "--", name).expect(0).stdout.String())
+	listed := decode[valueJSON](t, w.do("state", "list", "--json", "--node="+name, "--prefix="+name, "--", name).expect(0).stdout.String())
 	if listed.Cluster != name || listed.Node != name || listed.Key != name || *listed.Value != name {
 		t.Errorf("listed %+v", listed)
 	}
@@ -183,7 +182,6 @@ func testClusterName(t *testing.T, w *world, name string) {
 	if info.Cluster != name || info.Node != name || info.Endpoint != name || info.Version != name || info.Tags[name] != name {
 		t.Errorf("node %+v", info)
 	}
-	w.do("nodes", "--", name).expect(0)
 	state.stdout.await(state, "added")
 	w.do("state", "delete", "--", name, name, name).expect(0).says(plain(name) + " does not publish " + plain(name) + "\n")
 	state.stdout.await(state, "deleted")
