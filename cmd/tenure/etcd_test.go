@@ -44,7 +44,7 @@ func TestEtcd(t *testing.T) {
 	t.Parallel()
 	c, hosts := startEtcd(t, etcdtest.Options{Members: 3})
 	w := newWorldOver(t, t.TempDir(), "etcd://"+hosts+"/some/prefix")
-	w.do("leader", "n").expect(exitNoLeader).says("")
+	w.do("leader", "n").expect(exitNobody).says("")
 	watch := w.start("watch", "n")
 	watch.stdout.await(watch, "vacant\n")
 	a := w.lead("a", append([]string{"n", "--ttl", "2s", "--endpoint", "10.0.0.1:80"}, forever...)...)
@@ -57,7 +57,7 @@ func TestEtcd(t *testing.T) {
 		}
 	}
 	other := w.start("leader", "n", "--store", "etcd://"+hosts)
-	other.expect(exitNoLeader)
+	other.expect(exitNobody)
 	a.signal(syscall.SIGTERM)
 	b.stdout.await(b, "works")
 	a.expect(128 + 15)

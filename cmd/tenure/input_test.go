@@ -220,6 +220,8 @@ func (w *world) expectRefused(t *testing.T, url string, words ...string) {
 	for _, args := range [][]string{
 		{"run", "n", "--", "echo", "works"}, {"leader", "n"}, {"watch", "n"}, {"status"}, {"status", "n"},
 		{"depose", "n", "--yes"}, {"transfer", "n", "--to", "a", "--yes"}, {"pause", "n", "--yes"}, {"unpause", "n"}, {"drain", "a", "--yes"}, {"undrain", "a"},
+		{"nodes", "c"}, {"nodes", "c", "--watch"}, {"state", "get", "c", "a", "k"}, {"state", "list", "c"}, {"state", "watch", "c", "k"},
+		{"state", "put", "c", "a", "k", "v"}, {"state", "delete", "c", "a", "k"},
 	} {
 		code := exitFailed
 		if args[0] == "run" {

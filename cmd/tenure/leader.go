@@ -27,7 +27,7 @@ leads. A name that begins with a dash goes after "--".`,
 			case err != nil:
 				return err
 			case !ok:
-				return &exitError{code: exitNoLeader}
+				return &exitError{code: exitNobody}
 			case c.json:
 				return printJSON(cmd.OutOrStdout(), newLeaderJSON(args[0], leader))
 			case leader.Endpoint != "":

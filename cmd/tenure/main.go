@@ -30,7 +30,8 @@ func main() {
 const (
 	exitFailed    = 1
 	exitUsage     = 2
-	exitNoLeader  = 3
+	exitNobody    = 3 // leads, or lives
+	exitNoKey     = 4
 	exitRunFailed = guard.CodeNotStarted
 )
 

@@ -2,23 +2,28 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tenure-go/tenure"
+	"github.com/tenure-go/tenure/cluster"
 )
 
 // checkName refuses what cannot name an election or a member. The library would
 // do so, too, but only once there is a store, and perhaps a new file.
-func checkName(what, name string) error {
+func checkName(what, name string) error { return checkText(what, name, 1, tenure.MaxName) }
+
+// checkText refuses what cannot name anything, or be the beginning of a name.
+func checkText(what, text string, least, most int) error {
 	switch {
-	case name == "":
-		return fmt.Errorf("%s is empty; give 1 to %d bytes", what, tenure.MaxName)
-	case len(name) > tenure.MaxName:
-		return fmt.Errorf("%s has %d bytes; give %d at most", what, len(name), tenure.MaxName)
-	case !utf8.ValidString(name):
-		return fmt.Errorf("%s %q is not UTF-8; give one that is", what, name)
+	case len(text) < least:
+		return fmt.Errorf("%s is empty; give %d to %d bytes", what, least, most)
+	case len(text) > most:
+		return fmt.Errorf("%s has %d bytes; give %d at most", what, len(text), most)
+	case !utf8.ValidString(text):
+		return fmt.Errorf("%s %q is not UTF-8; give one that is", what, text)
 	}
 	return nil // an argument cannot have a NUL byte
 }
@@ -62,4 +67,35 @@ func optionalElection(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	return usage(cmd, "want the name of one election or none, got %d arguments", len(args))
+}
+
+// named is what the words in the usage lines of commands stand for, and how long it
+// may be.
+var named = map[string]struct {
+	what string
+	most int
+}{
+	"CLUSTER": {"cluster name", cluster.MaxName},
+	"NODE":    {"node id", cluster.MaxName},
+	"KEY":     {"key", cluster.MaxKey},
+}
+
+// asUsed wants the arguments that the command's usage line names, each within its
+// limit. Those in brackets may be missing.
+func asUsed(cmd *cobra.Command, args []string) error {
+	_, line, _ := strings.Cut(cmd.Use, " ")
+	words := strings.Fields(line)
+	if least := len(words) - strings.Count(line, "["); len(args) < least || len(args) > len(words) {
+		return usage(cmd, "want %s, got %d arguments", line, len(args))
+	}
+	for i, arg := range args {
+		n, ok := named[strings.Trim(words[i], "[]")]
+		if !ok {
+			continue
+		}
+		if err := checkText(n.what, arg, 1, n.most); err != nil {
+			return usage(cmd, "%w", err)
+		}
+	}
+	return nil
 }

@@ -134,7 +134,7 @@ func seen(op string, s tenure.Status, token tenure.Token) (tenure.Leader, error)
 // withCode gives an error the exit code that is its own.
 func withCode(err error) error {
 	if errors.Is(err, tenure.ErrNoLeader) {
-		return &exitError{exitNoLeader, err}
+		return &exitError{exitNobody, err}
 	}
 	return err
 }

@@ -116,7 +116,7 @@ func TestVacancyIsShownWithItsReason(t *testing.T) {
 	if s.Leader != nil || s.Vacancy == nil || *s.Vacancy != want || s.Candidates[0].State != "deposed" {
 		t.Errorf("got %+v, want the vacancy %+v", s, want)
 	}
-	w.do("leader", "n").expect(exitNoLeader).says("")
+	w.do("leader", "n").expect(exitNobody).says("")
 
 	watch.stdout.awaitTimes(watch, "\n", 3)
 	values.stdout.awaitTimes(values, "\n", 3)
@@ -132,7 +132,7 @@ func TestVacancyIsShownWithItsReason(t *testing.T) {
 	w.do("depose", "n", "--reason", "again", "--yes").expect(0).says("the seat is vacant already: " + vacancy + "\n")
 	w.do("depose", "n", "--token", fmt.Sprint(token), "--yes").expect(0)
 	expectOneError(t, w.do("depose", "n", "--token", "1", "--yes").expect(1).says(""), "the leader has changed")
-	p := w.do("transfer", "n", "--to", "b", "--yes").expect(exitNoLeader).says("")
+	p := w.do("transfer", "n", "--to", "b", "--yes").expect(exitNobody).says("")
 	expectOneError(t, p, "nobody leads: "+vacancy)
 }
 
@@ -141,7 +141,7 @@ func TestNobodyLeads(t *testing.T) {
 	w := newWorld(t)
 	before := w.keys()
 	for _, args := range [][]string{{"depose", "n"}, {"depose", "n", "--json"}, {"depose", "n", "--token", "1"}, {"transfer", "n", "--to", "a"}} {
-		p := w.do(append(args, "--yes")...).expect(exitNoLeader).says("")
+		p := w.do(append(args, "--yes")...).expect(exitNobody).says("")
 		expectOneError(t, p, args[0]+` "n": tenure: nobody leads`)
 	}
 	if after := w.keys(); len(after) != len(before) {
@@ -276,7 +276,7 @@ func TestDrain(t *testing.T) {
 	if runtime.GOOS == "linux" { // which shows it
 		eventually(t, "a guard for the next term", func() bool { return w.guards() == 1 })
 	}
-	w.do("leader", "n").expect(exitNoLeader) // though nobody else could lead
+	w.do("leader", "n").expect(exitNobody) // though nobody else could lead
 	w.do("status", "n").expect(0).says(table("MEMBER|STATE|PRIORITY|TOKEN|ENDPOINT", "a|draining|0|-|-"))
 	b := w.lead("b", append([]string{"n"}, cmd...)...)
 	w.do("undrain", "a").expect(0).says("a is not drained\n")
@@ -313,7 +313,7 @@ func TestDrainOfAMemberThatDoesNotRun(t *testing.T) {
 	}
 	a := w.member("a", append([]string{"n"}, forever...)...)
 	w.awaitState("a", "draining")
-	w.do("leader", "n").expect(exitNoLeader)
+	w.do("leader", "n").expect(exitNobody)
 	got = decode[orderJSON](t, w.do("undrain", "a", "--json").expect(0).stdout.String())
 	if want := (orderJSON{Event: "undrained", Member: "a"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -330,7 +330,7 @@ func TestPause(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	a := w.member("a", append([]string{"n"}, forever...)...)
-	w.do("leader", "n").expect(exitNoLeader)
+	w.do("leader", "n").expect(exitNobody)
 	paused := `paused by ` + operator() + `: "a\tmove"`
 	w.do("status", "n").expect(0).says(table("MEMBER|STATE|PRIORITY|TOKEN|ENDPOINT", "a|waiting|0|-|-") + paused + "\n")
 	w.do("status").expect(0).says(table("ELECTION|LEADER|TOKEN|ENDPOINT|WAITING|NOTE", "n|-|-|-|1|"+paused))

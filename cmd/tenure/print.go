@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/tenure-go/tenure"
 )
@@ -17,13 +18,15 @@ func printJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// plain makes a name safe to print on a line of its own: one with control or
-// other invisible characters, or none at all, is quoted.
-func plain(name string) string {
-	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(name)
+// plain makes a text safe to print on a line of its own: one that is no text, has
+// control or other invisible characters, or none at all, is quoted. So is one that
+// looks as if it were.
+func plain(text string) string {
+	invisible := func(r rune) bool { return !unicode.IsPrint(r) }
+	if text == "" || text[0] == '"' || !utf8.ValidString(text) || strings.ContainsFunc(text, invisible) {
+		return strconv.Quote(text)
 	}
-	return name
+	return text
 }
 
 // The JSON forms of what is printed.

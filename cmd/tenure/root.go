@@ -27,7 +27,8 @@ etcds://... may follow ?cacert=FILE, the authorities to trust in place of the
 system's, and &cert=FILE&key=FILE, a certificate to show.
 
 Exit codes: 0 success, 1 failure, 2 a command line that cannot be used, 3 nobody
-leads (tenure leader, depose, transfer). "tenure run" ends as its command did; see
+leads (tenure leader, depose, transfer) or no node lives (tenure nodes, state list),
+4 a node has no such key (tenure state get). "tenure run" ends as its command did; see
 its help.`
 
 // flags that every command has.
@@ -45,12 +46,7 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs, // or an unknown command were cobra's error, not one of usage
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage(cmd, "unknown command %q", args[0])
-			}
-			return cmd.Help()
-		},
+		RunE:          commandNeeded,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&c.store, "store", "", "store to use, see \"tenure --help\" (default $TENURE_STORE, else a file under the user's state directory)")
@@ -59,8 +55,17 @@ func newRoot() *cobra.Command {
 		return usage(cmd, "%w", err)
 	})
 	root.AddCommand(newRun(&c), newLeader(&c), newWatch(&c), newStatus(&c),
-		newDepose(&c), newTransfer(&c), newDrain(&c), newUndrain(&c), newPause(&c), newUnpause(&c), newServe(&c), newVersion(&c))
+		newDepose(&c), newTransfer(&c), newDrain(&c), newUndrain(&c), newPause(&c), newUnpause(&c),
+		newNodes(&c), newState(&c), newServe(&c), newVersion(&c))
 	return root
+}
+
+// commandNeeded is what a command does that is nothing without one below it.
+func commandNeeded(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(cmd, "unknown command %q", args[0])
+	}
+	return cmd.Help()
 }
 
 // usage is the error of a command line that cannot be used.

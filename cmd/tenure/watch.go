@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tenure-go/tenure"
+	"github.com/tenure-go/tenure/store"
 )
 
 func newWatch(c *common) *cobra.Command {
@@ -25,27 +27,35 @@ until it is interrupted:
     gap                   changes may have been missed, for the store's history was lost`,
 		Args: oneElection,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			st, _, err := c.open(ctx)
-			if err != nil {
-				return err
+			observe := func(ctx context.Context, st store.Store) iter.Seq2[tenure.Event, error] {
+				return tenure.NewView(st, args[0]).Observe(ctx)
 			}
-			defer func() { _ = st.Close() }() // nothing was written
-			for ev, err := range tenure.NewView(st, args[0]).Observe(ctx) {
-				if errors.Is(err, context.Canceled) {
-					return nil
-				}
-				if err == nil {
-					err = c.printEvent(cmd, args[0], ev)
-				}
-				if err != nil {
-					return err
-				}
-			}
-			return nil
+			return untilInterrupted(cmd, c, observe, func(ev tenure.Event) error { return c.printEvent(cmd, args[0], ev) })
 		},
 	}
+}
+
+// untilInterrupted prints what is told about a store.
+func untilInterrupted[T any](cmd *cobra.Command, c *common, tell func(context.Context, store.Store) iter.Seq2[T, error], show func(T) error) error {
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	st, _, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }() // nothing was written
+	for ev, err := range tell(ctx, st) {
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+		if err == nil {
+			err = show(ev)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *common) printEvent(cmd *cobra.Command, election string, ev tenure.Event) error {
