@@ -100,7 +100,10 @@ func (c config) run(ctx context.Context) (err error) {
 	return summary(context.WithoutCancel(ctx), jobs, c.results())
 }
 
-func (c config) results() string { return filepath.Join(c.dir, "results.txt") }
+// resultsFile is the file of the results, in the directory.
+const resultsFile = "results.txt"
+
+func (c config) results() string { return filepath.Join(c.dir, resultsFile) }
 
 // share has the nodes do all jobs. When it returns, no node is left.
 func (c config) share(ctx context.Context, server *embedded.Server, jobs jobs) error {
@@ -164,7 +167,12 @@ func summary(ctx context.Context, jobs jobs, file string) error {
 	if err != nil {
 		return err
 	}
-	results, err := readResults(file)
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // it was read only
+	results, err := readResults(f)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/tenure-go/tenure/store"
@@ -30,19 +31,14 @@ func (r result) write(file string) error {
 	return err
 }
 
-// readResults reads the whole file, in the order in which it was written.
-func readResults(file string) ([]result, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it was read only
+// readResults reads what was written, in that order.
+func readResults(file io.Reader) ([]result, error) {
 	var all []result
-	lines := bufio.NewScanner(f)
+	lines := bufio.NewScanner(file)
 	for lines.Scan() {
 		var r result
 		if _, err := fmt.Sscanf(lines.Text()+"\n", resultLine, &r.Job, &r.Worker.Node, &r.Worker.Incarnation, &r.Worker.PID, &r.Token); err != nil {
-			return nil, fmt.Errorf("%s: line %q: %w", file, lines.Text(), err)
+			return nil, fmt.Errorf("result %q: %w", lines.Text(), err)
 		}
 		all = append(all, r)
 	}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tenure-go/tenure/store"
+	"github.com/tenure-go/tenure/store/etcdstore"
+)
+
+// What may be wrong with the nodes of a command.
+const (
+	whole         = "whole"
+	unconditional = "takes and records whatever the record says"
+	allGone       = "takes every worker for one that is gone"
+	recordsFirst  = "records a job before doing it"
+)
+
+// brokenNode is runNode over a store that makes a mistake of the node's.
+func brokenNode(what string, args []string) error {
+	c, err := parseNode(args)
+	if err != nil {
+		return err
+	}
+	ctx, stop := nodeContext()
+	defer stop()
+	st, err := etcdstore.Open(ctx, etcdstore.Config{Endpoints: []string{c.store}})
+	if err != nil {
+		return err
+	}
+	return errors.Join(serve(ctx, broken{st, what}, c), st.Close())
+}
+
+// broken changes what a node reads and writes of jobs.
+type broken struct {
+	store.Store
+	what string
+}
+
+func ofJob(key string) bool { return strings.Contains(key, "scheduler/jobs/job-") }
+
+func (b broken) Commit(ctx context.Context, tx store.Tx) (store.Result, error) {
+	if len(tx.Then) > 0 && ofJob(tx.Then[0].Key) {
+		switch b.what {
+		case unconditional:
+			tx.If = nil
+		case recordsFirst:
+			tx.Then[0].Value = edited(tx.Then[0].Value, func(r *record) { r.Done = true })
+		}
+	}
+	return b.Store.Commit(ctx, tx)
+}
+
+func (b broken) List(ctx context.Context, q store.Query) (store.Listing, error) {
+	l, err := b.Store.List(ctx, q)
+	for i, e := range l.Entries {
+		if b.what == allGone && ofJob(e.Key) {
+			l.Entries[i].Value = edited(e.Value, func(r *record) { r.Worker.Incarnation = "gone" })
+		}
+	}
+	return l, err
+}
+
+func edited(value []byte, edit func(*record)) []byte {
+	var r record
+	err := json.Unmarshal(value, &r)
+	edit(&r)
+	value, again := json.Marshal(r)
+	if err = errors.Join(err, again); err != nil {
+		panic(fmt.Sprintf("%s: %v", value, err)) // it was written by this program
+	}
+	return value
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var kills = flag.Int("kills", 10, "how many processes TestNoJobIsLost kills")
+
+// commandEnv makes the test binary the command: the one that a test starts, and the nodes
+// that this one starts.
+const commandEnv = "TENURE_SCHEDULER_COMMAND"
+
+func TestMain(m *testing.M) {
+	switch what := os.Getenv(commandEnv); {
+	case what == "":
+		os.Exit(m.Run())
+	case what != whole && os.Args[1] == "node":
+		if err := brokenNode(what, os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "broken node:", err)
+			os.Exit(1)
+		}
+	default:
+		main()
+	}
+}
+
+// Whoever is killed, at whatever moment: the job count adds up.
+func TestNoJobIsLost(t *testing.T) {
+	t.Parallel()
+	r := campaign(t, whole, *kills)
+	if r.err != nil {
+		t.Errorf("the command: %v", r.err)
+	}
+	for _, w := range wrong(r) {
+		t.Error(w)
+	}
+	for pid := range r.ended {
+		if _, ok := r.killed[pid]; !ok {
+			t.Errorf("pid %d has ended, and was not killed", pid)
+		}
+	}
+	if want := *kills / 5; r.leaders < want {
+		t.Errorf("%d of %d kills struck the leader, want %d", r.leaders, len(r.killed), want)
+	}
+	t.Logf("%d jobs, %d results, so %d done again; %d processes killed, %d of them in office; %d cut off",
+		len(r.jobs), len(r.results), len(r.results)-len(r.jobs), len(r.killed), r.leaders, len(r.cutOff))
+}
+
+// A judge that finds nothing shows nothing until it has found something.
+func TestNegativeControls(t *testing.T) {
+	t.Parallel()
+	for what, says := range map[string]string{
+		unconditional: "was not killed",
+		allGone:       "was not killed",
+		recordsFirst:  "recorded, and never done",
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := campaign(t, what, 5)
+			found := wrong(r)
+			if !slices.ContainsFunc(found, func(w string) bool { return strings.Contains(w, says) }) {
+				t.Errorf("found %q, want one that says %q", found, says)
+			}
+			t.Logf("%d jobs, %d results, %d mistakes: %q", len(r.jobs), len(r.results), len(found), found[:min(3, len(found))])
+		})
+	}
+}
+
+// A command that is killed cannot tell its nodes to stop.
+func TestNothingIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	c := start(ctx, t, whole, "-jobs", "1000")
+	c.await(func() bool { return len(c.nodes()) == 3 })
+	_ = c.cmd.Process.Kill() // or it has ended by itself
+	_ = c.end()              // the nodes write to the same pipe: it ends when all have gone
+}
+
+// campaign has the command do jobs and kills so many nodes meanwhile.
+func campaign(t *testing.T, what string, kills int) report {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute+time.Duration(kills)*15*time.Second)
+	defer cancel()
+	// Each kill waits for 5 results at most, so that they do not run out.
+	c := start(ctx, t, what, "-jobs", strconv.Itoa(5*kills+10), "-work", "200ms")
+	c.await(func() bool { return len(c.nodes()) == 3 })
+	killAll(ctx, c, kills)
+	c.err = c.end()
+	return c.left(ctx)
+}
