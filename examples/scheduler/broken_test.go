@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tenure-go/tenure/store"
 	"github.com/tenure-go/tenure/store/etcdstore"
@@ -31,18 +33,19 @@ func brokenNode(what string, args []string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(serve(ctx, broken{st, what}, c), st.Close())
+	return errors.Join(serve(ctx, &broken{Store: st, what: what}, c), st.Close())
 }
 
 // broken changes what a node reads and writes of jobs.
 type broken struct {
 	store.Store
-	what string
+	what  string
+	lists atomic.Int64 // of jobs
 }
 
 func ofJob(key string) bool { return strings.Contains(key, "scheduler/jobs/job-") }
 
-func (b broken) Commit(ctx context.Context, tx store.Tx) (store.Result, error) {
+func (b *broken) Commit(ctx context.Context, tx store.Tx) (store.Result, error) {
 	if len(tx.Then) > 0 && ofJob(tx.Then[0].Key) {
 		switch b.what {
 		case unconditional:
@@ -54,13 +57,18 @@ func (b broken) Commit(ctx context.Context, tx store.Tx) (store.Result, error) {
 	return b.Store.Commit(ctx, tx)
 }
 
-func (b broken) List(ctx context.Context, q store.Query) (store.Listing, error) {
+// List shows jobs taken by nobody who is there, and in another order each time: an order
+// that would do no harm alone has the leader deal each job to one after the other.
+func (b *broken) List(ctx context.Context, q store.Query) (store.Listing, error) {
 	l, err := b.Store.List(ctx, q)
-	for i, e := range l.Entries {
-		if b.what == allGone && ofJob(e.Key) {
-			l.Entries[i].Value = edited(e.Value, func(r *record) { r.Worker.Incarnation = "gone" })
-		}
+	if b.what != allGone || len(l.Entries) == 0 || !ofJob(l.Entries[0].Key) {
+		return l, err
 	}
+	for i, e := range l.Entries {
+		l.Entries[i].Value = edited(e.Value, func(r *record) { r.Worker.Incarnation = "gone" })
+	}
+	first := int(b.lists.Add(1)) % len(l.Entries)
+	l.Entries = slices.Concat(l.Entries[first:], l.Entries[:first])
 	return l, err
 }
 

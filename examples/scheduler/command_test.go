@@ -35,6 +35,7 @@ type command struct {
 	mu      sync.Mutex
 	url     string
 	running map[string]int       // the pid of each node
+	joins   int                  // how often one has joined
 	terms   map[tenure.Token]int // the pid of who led
 	said    strings.Builder
 }
@@ -68,7 +69,17 @@ func start(ctx context.Context, t *testing.T, what string, args ...string) *comm
 	}()
 	t.Cleanup(func() {
 		_ = c.cmd.Process.Kill() // or it has ended
-		<-c.done
+		timer := time.NewTimer(stopTimeout)
+		defer timer.Stop()
+		select {
+		case <-c.done: // so its nodes have ended, too
+		case <-timer.C:
+			for _, pid := range c.nodes() {
+				c.kill(pid)
+			}
+			<-c.done
+		}
+		_ = c.cmd.Wait() // again, perhaps: what it was, end returns
 		if t.Failed() {
 			t.Logf("the command said:\n%s", c.said.String())
 		}
@@ -78,7 +89,7 @@ func start(ctx context.Context, t *testing.T, what string, args ...string) *comm
 
 var (
 	storeLine = regexp.MustCompile(`the store: (\S+)`)
-	nodeLine  = regexp.MustCompile(`(node-\d) \(pid (\d+)\) (is started|has ended|is cut off|leads, term (\d+))`)
+	nodeLine  = regexp.MustCompile(`(node-\d) \(pid (\d+)\) (is started|joins|has ended|is cut off|leads, term (\d+))`)
 )
 
 func (c *command) listen(out io.Reader) {
@@ -93,6 +104,8 @@ func (c *command) listen(out io.Reader) {
 			switch m[3] {
 			case "is started":
 				c.running[m[1]] = pid
+			case "joins":
+				c.joins++
 			case "has ended":
 				delete(c.running, m[1])
 				c.ended[pid] = true
@@ -107,8 +120,8 @@ func (c *command) listen(out io.Reader) {
 	}
 }
 
-// store is where the store is; nodes are the pids of those that run; leader is the pid of
-// who said that it leads in a term, or 0.
+// store is where the store is; nodes are the pids of those that run; joined is how often one
+// has joined; leader is the pid of who said that it leads in a term, or 0.
 func (c *command) store() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,6 +132,12 @@ func (c *command) nodes() []int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Collect(maps.Values(c.running))
+}
+
+func (c *command) joined() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.joins
 }
 
 func (c *command) leader(token tenure.Token) int {
@@ -143,8 +162,8 @@ func (c *command) await(holds func() bool) {
 	}
 }
 
-// results returns those that there are now. It reads each once, because it is asked often.
-func (c *command) results() []result {
+// written returns the results that there are now. It reads each once, because it is asked often.
+func (c *command) written() []result {
 	f, err := os.Open(filepath.Join(c.dir, resultsFile))
 	if os.IsNotExist(err) {
 		return nil
@@ -166,8 +185,8 @@ func (c *command) results() []result {
 		c.t.Fatal(err)
 	}
 	c.read += int64(len(more))
-	c.report.results = append(c.report.results, news...)
-	return c.report.results
+	c.results = append(c.results, news...)
+	return c.results
 }
 
 // end waits until the command and all of its nodes have ended.
@@ -175,7 +194,7 @@ func (c *command) end() error {
 	select {
 	case <-c.done:
 	case <-c.ctx.Done():
-		c.t.Error("some process goes on")
+		c.t.Fatal("some process goes on")
 	}
 	return c.cmd.Wait()
 }
@@ -199,6 +218,6 @@ func (c *command) left(ctx context.Context) report {
 	if c.jobs, err = jobsIn(st).list(ctx); err != nil {
 		c.t.Fatal(err)
 	}
-	c.results()
+	c.written()
 	return c.report
 }

@@ -20,8 +20,8 @@ func killAll(ctx context.Context, c *command, kills int) {
 	defer st.Close()
 	election := tenure.NewView(st, clusterName)
 	for i := range kills {
-		before, n := len(c.results()), 1+rand.IntN(4)
-		c.await(func() bool { return len(c.results()) >= before+n })
+		before, n := len(c.written()), 1+rand.IntN(4)
+		c.await(func() bool { return len(c.written()) >= before+n })
 		pause(ctx, rand.N(300*time.Millisecond))
 		switch i % 4 {
 		case 0:
@@ -35,7 +35,7 @@ func killAll(ctx context.Context, c *command, kills int) {
 }
 
 func (c *command) kill(pid int) {
-	before := len(c.results())
+	before := len(c.written())
 	p, err := os.FindProcess(pid)
 	if err == nil {
 		err = p.Kill()
@@ -64,9 +64,9 @@ func (c *command) killAny() {
 
 // killWhoHasJustDone kills a node that has done a job, if it can before that is recorded.
 func (c *command) killWhoHasJustDone() {
-	before, pid := len(c.results()), 0
+	before, pid := len(c.written()), 0
 	c.await(func() bool {
-		all := c.results()
+		all := c.written()
 		if len(all) > before {
 			before, pid = len(all), all[len(all)-1].Worker.PID
 		}
