@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,9 @@ const (
 	unconditional = "takes and records whatever the record says"
 	allGone       = "takes every worker for one that is gone"
 	recordsFirst  = "records a job before doing it"
+
+	// And what may be wrong with the store.
+	unanswered = "loses requests and replies"
 )
 
 // brokenNode is runNode over a store that makes a mistake of the node's.
@@ -50,6 +54,14 @@ func (b *broken) Commit(ctx context.Context, tx store.Tx) (store.Result, error) 
 		switch b.what {
 		case unconditional:
 			tx.If = nil
+		case unanswered:
+			switch rand.IntN(3) {
+			case 0:
+				_, err := b.Store.Commit(ctx, tx)
+				return store.Result{}, errors.Join(store.ErrUnavailable, err)
+			case 1:
+				return store.Result{}, store.ErrUnavailable
+			}
 		case recordsFirst:
 			tx.Then[0].Value = edited(tx.Then[0].Value, func(r *record) { r.Done = true })
 		}

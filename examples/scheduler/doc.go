@@ -36,8 +36,9 @@
 // node, with the revision that it read. One that is taken it deals to who has taken it
 // if that is there, and otherwise to any.
 //
-// No job is lost. Only who has done a job records it as done, and as long as a job is
-// not recorded every leader deals it on every tick to somebody who is there.
+// No job is lost. Only who has done a job records it as done; as long as a job is not
+// recorded every leader deals it to somebody who is there, looking again on every tick, and
+// whoever was dealt it tries until its record changes.
 //
 // No job is done twice by one worker. It goes on to another only when the store has
 // answered that the job is recorded, or has been taken from it.

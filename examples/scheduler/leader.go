@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 
@@ -24,7 +25,7 @@ func handOf(node string) string { return "hand/" + node }
 // deal is what the leader does on each tick.
 func (n *node) deal(ctx context.Context, t tenure.Term) error {
 	if t.Token() != n.term {
-		n.term = t.Token()
+		n.term, n.published = t.Token(), map[string][]byte{}
 		n.say("leads, term %d", n.term)
 	}
 	all, err := n.jobs.list(ctx) // first the jobs,
@@ -40,9 +41,13 @@ func (n *node) deal(ctx context.Context, t tenure.Term) error {
 		if err != nil {
 			return err
 		}
+		if bytes.Equal(value, n.published[id]) {
+			continue // an idle scheduler writes nothing
+		}
 		if err := n.cluster.Put(ctx, handOf(id), value); err != nil {
 			return err
 		}
+		n.published[id] = value
 	}
 	return nil
 }

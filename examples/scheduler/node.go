@@ -53,8 +53,11 @@ type node struct {
 	nodeConfig
 	jobs    jobs
 	cluster cluster.Node
-	dealt   chan hand    // what the leader has dealt this node, as it comes
-	term    tenure.Token // in which it dealt last, as the leader
+	dealt   chan hand // what the leader has dealt this node, as it comes
+
+	// Of the leader alone: the term in which it has dealt last, and what to each node.
+	term      tenure.Token
+	published map[string][]byte
 }
 
 // runNode is a node process.

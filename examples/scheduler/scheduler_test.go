@@ -54,6 +54,19 @@ func TestNoJobIsLost(t *testing.T) {
 		len(r.jobs), len(r.results), len(r.results)-len(r.jobs), len(r.killed), r.leaders, len(r.cutOff))
 }
 
+// Requests and replies that are lost lose no job, and have none done twice.
+func TestNoAnswers(t *testing.T) {
+	t.Parallel()
+	r := campaign(t, unanswered, 0)
+	if r.err != nil {
+		t.Errorf("the command: %v", r.err)
+	}
+	for _, w := range wrong(r) {
+		t.Error(w)
+	}
+	t.Logf("%d jobs, %d results", len(r.jobs), len(r.results))
+}
+
 // A judge that finds nothing shows nothing until it has found something.
 func TestNegativeControls(t *testing.T) {
 	t.Parallel()

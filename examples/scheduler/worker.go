@@ -51,7 +51,8 @@ func (n *node) listen(ctx context.Context) error {
 }
 
 // work does what is dealt, one job after the other, until ctx ends. A new hand replaces the
-// old one.
+// old one. Of a job whose record has changed the leader hears by itself, and deals it
+// again if it must; another this node keeps until it has done it.
 func (n *node) work(ctx context.Context) {
 	var h hand
 	for ctx.Err() == nil {
@@ -67,15 +68,18 @@ func (n *node) work(ctx context.Context) {
 		default:
 			next := h.Jobs[0]
 			h.Jobs = h.Jobs[1:]
-			if err := n.do(ctx, next); err != nil && ctx.Err() == nil && !errors.Is(err, errChanged) {
-				n.say("leaves %s: %v", next.Name, err)
+			err := n.do(ctx, next)
+			if err == nil || errors.Is(err, errChanged) || ctx.Err() != nil {
+				continue
 			}
+			n.say("leaves %s for later: %v", next.Name, err)
+			h.Jobs = append(h.Jobs, next) // if its record is what it was, it is not dealt again
+			pause(ctx, tick)
 		}
 	}
 }
 
-// do takes a job, does it, and records it. Where it fails before the job is done, the job
-// is dealt again, to this node or to another.
+// do takes a job, does it, and records it.
 func (n *node) do(ctx context.Context, j job) error {
 	self := worker{Node: n.id, Incarnation: n.cluster.Self().Incarnation, PID: os.Getpid()}
 	mine, err := n.jobs.change(ctx, j, record{Worker: self})
