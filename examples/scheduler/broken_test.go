@@ -69,8 +69,8 @@ func (b *broken) Commit(ctx context.Context, tx store.Tx) (store.Result, error) 
 	return b.Store.Commit(ctx, tx)
 }
 
-// List shows jobs taken by nobody who is there, and in another order each time: an order
-// that would do no harm alone has the leader deal each job to one after the other.
+// List shows jobs taken by nobody who is there, and in another order each time: that would
+// do no harm alone, and has the leader deal each job to one node after the other.
 func (b *broken) List(ctx context.Context, q store.Query) (store.Listing, error) {
 	l, err := b.Store.List(ctx, q)
 	if b.what != allGone || len(l.Entries) == 0 || !ofJob(l.Entries[0].Key) {
@@ -79,7 +79,7 @@ func (b *broken) List(ctx context.Context, q store.Query) (store.Listing, error)
 	for i, e := range l.Entries {
 		l.Entries[i].Value = edited(e.Value, func(r *record) { r.Worker.Incarnation = "gone" })
 	}
-	first := int(b.lists.Add(1)) % len(l.Entries)
+	first := min(int(b.lists.Add(1)%3), len(l.Entries)) // the first of those to be done remain the first
 	l.Entries = slices.Concat(l.Entries[first:], l.Entries[:first])
 	return l, err
 }

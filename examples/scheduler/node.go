@@ -100,10 +100,11 @@ func serve(ctx context.Context, st store.Store, c nodeConfig) error {
 		return err
 	}
 	n.cluster = member
-	if err := member.Start(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil // told to stop while it waited for the session of its predecessor to end
-		}
+	err = member.Start(ctx) // it waits for the session of a predecessor to end
+	switch {
+	case ctx.Err() != nil:
+		return member.Close()
+	case err != nil:
 		return err
 	}
 	n.say("joins")
