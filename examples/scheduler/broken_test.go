@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/tenure-go/tenure/store"
 	"github.com/tenure-go/tenure/store/etcdstore"
@@ -37,14 +36,17 @@ func brokenNode(what string, args []string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(serve(ctx, &broken{Store: st, what: what}, c), st.Close())
+	return errors.Join(serve(ctx, &broken{Store: st, what: what, shown: map[string]int{}}, c), st.Close())
 }
 
 // broken changes what a node reads and writes of jobs.
 type broken struct {
 	store.Store
-	what  string
-	lists atomic.Int64 // of jobs
+	what string
+
+	// Of who lists jobs, which only the leader does, on one tick after the other.
+	lists int
+	shown map[string]int
 }
 
 func ofJob(key string) bool { return strings.Contains(key, "scheduler/jobs/job-") }
@@ -69,17 +71,25 @@ func (b *broken) Commit(ctx context.Context, tx store.Tx) (store.Result, error) 
 	return b.Store.Commit(ctx, tx)
 }
 
-// List shows jobs taken by nobody who is there, and in another order each time: that would
-// do no harm alone, and has the leader deal each job to one node after the other.
+// List shows jobs that are taken as if nobody were there any more who has taken them, and
+// in another order each time: that alone would do no harm, and has the leader deal a
+// job to one node after the other. It shows each job so a few times only, or the nodes
+// would take it from each other for ever.
 func (b *broken) List(ctx context.Context, q store.Query) (store.Listing, error) {
 	l, err := b.Store.List(ctx, q)
 	if b.what != allGone || len(l.Entries) == 0 || !ofJob(l.Entries[0].Key) {
 		return l, err
 	}
 	for i, e := range l.Entries {
-		l.Entries[i].Value = edited(e.Value, func(r *record) { r.Worker.Incarnation = "gone" })
+		l.Entries[i].Value = edited(e.Value, func(r *record) {
+			if r.Worker != (worker{}) && b.shown[e.Key] < 4 {
+				b.shown[e.Key]++
+				r.Worker.Incarnation = "gone"
+			}
+		})
 	}
-	first := min(int(b.lists.Add(1)%3), len(l.Entries)) // the first of those to be done remain the first
+	b.lists++
+	first := min(b.lists%3, len(l.Entries)) // the first of those to be done remain the first
 	l.Entries = slices.Concat(l.Entries[first:], l.Entries[:first])
 	return l, err
 }
