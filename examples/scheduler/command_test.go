@@ -35,7 +35,6 @@ type command struct {
 	mu      sync.Mutex
 	url     string
 	running map[string]int       // the pid of each node
-	joins   int                  // how often one has joined
 	terms   map[tenure.Token]int // the pid of who led
 	said    strings.Builder
 }
@@ -48,7 +47,7 @@ func start(ctx context.Context, t *testing.T, what string, args ...string) *comm
 	dir := t.TempDir()
 	c := &command{
 		t: t, ctx: ctx, cmd: exec.CommandContext(ctx, self, append(args, "-dir", dir)...), dir: dir, done: make(chan struct{}),
-		report:  report{killed: map[int]int{}, ended: map[int]bool{}, cutOff: map[int]bool{}},
+		report:  report{killed: map[int]int{}, joined: map[int]bool{}, ended: map[int]bool{}, cutOff: map[int]bool{}},
 		running: map[string]int{}, terms: map[tenure.Token]int{},
 	}
 	c.cmd.Env = append(os.Environ(), commandEnv+"="+what)
@@ -105,7 +104,7 @@ func (c *command) listen(out io.Reader) {
 			case "is started":
 				c.running[m[1]] = pid
 			case "joins":
-				c.joins++
+				c.joined[pid] = true
 			case "has ended":
 				delete(c.running, m[1])
 				c.ended[pid] = true
@@ -120,8 +119,8 @@ func (c *command) listen(out io.Reader) {
 	}
 }
 
-// store is where the store is; nodes are the pids of those that run; joined is how often one
-// has joined; leader is the pid of who said that it leads in a term, or 0.
+// store is where the store is; nodes are the pids of those that run; joins is how many have
+// joined; leader is the pid of who said that it leads in a term, or 0.
 func (c *command) store() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,10 +133,10 @@ func (c *command) nodes() []int {
 	return slices.Collect(maps.Values(c.running))
 }
 
-func (c *command) joined() int {
+func (c *command) joins() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.joins
+	return len(c.joined)
 }
 
 func (c *command) leader(token tenure.Token) int {

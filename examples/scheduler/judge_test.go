@@ -7,6 +7,7 @@ type report struct {
 	jobs    []job
 	results []result
 	killed  map[int]int  // each pid, with how many results there were before
+	joined  map[int]bool // each pid that says so
 	ended   map[int]bool // those of which the command says so
 	cutOff  map[int]bool // those that said of themselves that they were
 	leaders int          // how many were in office when they were killed
