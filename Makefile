@@ -84,6 +84,13 @@ CHAOS ?= 30m
 chaos: etcd ## real etcd servers and processes, and everything that can go wrong with them
 	cd test/chaos && $(GO) run . -for $(CHAOS)
 
+# For so many: make scheduler KILLS=10
+KILLS ?= 100
+
+.PHONY: scheduler
+scheduler: ## examples/scheduler, with its processes killed at random; the job count adds up
+	$(GO) test -count=1 -v -timeout 60m -run '^TestNoJobIsLost$$' ./examples/scheduler -kills $(KILLS)
+
 .PHONY: build
 build: ## build the command, as ./tenure
 	$(GO) build -o tenure ./cmd/tenure

@@ -23,7 +23,7 @@ const rootPath = "github.com/tenure-go/tenure"
 func unit(dir string) string {
 	first, rest, below := strings.Cut(dir, "/")
 	switch first {
-	case "cmd", "internal", "store", "tools":
+	case "cmd", "examples", "internal", "store", "tools":
 		if below {
 			second, _, _ := strings.Cut(rest, "/")
 			return first + "/" + second
@@ -58,6 +58,8 @@ var directions = []struct {
 	{unit: ".", may: []string{"store", "internal/*"},
 		tests: []string{"store/memstore", "store/storetest", "store/faultstore", "tenuretest"},
 		why:   "tenure -> store: the core knows no driver and nothing that is built on it"},
+	{unit: "examples/*", may: []string{".", "cluster", "embedded", "store", "store/*", "tenuretest"},
+		why: "examples are copied: they import what their readers can"},
 	{unit: "*", may: []string{".", "*", "*/*"}},   // cluster and its like
 	{unit: "*/*", may: []string{".", "*", "*/*"}}, // commands
 }
@@ -98,6 +100,8 @@ func (i imports) refusal() string {
 		return ""
 	case to == "test":
 		return "nothing imports test/: it is made of what users must not get"
+	case strings.HasPrefix(to, "examples/"):
+		return "nothing imports examples/: they are for reading"
 	case to == "cmd" || strings.HasPrefix(to, "cmd/"):
 		return "nothing imports cmd/: it is the top of the house"
 	case slices.Contains([]string{"internal/requirestore", "internal/etcdtest", "internal/operatetest", "internal/clustertest"}, to) && !i.test && from != "test":
@@ -182,6 +186,10 @@ func TestImportDirectionsRefuse(t *testing.T) {
 		{imports{dir: "cluster", path: rootPath + "/cmd/tenure"}, "nothing imports cmd/"},
 		{imports{dir: "cmd/tenure", foreign: true, path: rootPath + "/test/chaos"}, "nothing imports test/"},
 		{imports{dir: "cluster", test: true, path: rootPath + "/test"}, "nothing imports test/"},
+		{imports{dir: "cluster", test: true, path: rootPath + "/examples/scheduler"}, "nothing imports examples/"},
+		{imports{dir: "examples/scheduler", foreign: true, path: rootPath + "/internal/inbox"}, "examples are copied"},
+		{imports{dir: "examples/scheduler", foreign: true, test: true, path: rootPath + "/internal/etcdtest"}, "examples are copied"},
+		{imports{dir: "examples/scheduler", foreign: true, path: rootPath + "/store/etcdstore"}, ""},
 		{imports{dir: "cmd/tenure", foreign: true, path: rootPath + "/store/sqlitestore"}, ""},
 		{imports{dir: "cmd/tenure", foreign: true, path: rootPath + "/cmd/tenure/internal/guard"}, ""},
 	} {
