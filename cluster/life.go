@@ -66,6 +66,7 @@ type writer interface {
 }
 
 func newNode(cluster, id string, opts Options) *node {
+	opts.Logger = opts.Logger.With("cluster", cluster, "node", id)
 	n := &node{id: id, cluster: cluster, opts: opts, turn: make(chan struct{}, 1), ended: ErrStopped}
 	n.turn <- struct{}{}
 	n.life, n.end = context.WithCancel(context.Background())
@@ -96,7 +97,7 @@ func (n *node) Start(ctx context.Context) error {
 		_ = r.stop(context.Background(), ErrStopped) // whatever it says, this run has not begun
 		return n.fail("start", err)
 	}
-	n.opts.Logger.Info("node started", "cluster", n.cluster, "node", n.id)
+	r.notes.started()
 	return nil
 }
 
@@ -166,7 +167,7 @@ func (r *run) close(why error) {
 		r.leave()
 	}
 	r.wg.Wait()
-	r.n.opts.Logger.Info("node stopped", "cluster", r.n.cluster, "node", r.n.id, "cause", why)
+	r.notes.stopped(why)
 	r.notes.close()
 	r.n.mu.Lock()
 	r.n.run, r.n.ended = nil, why

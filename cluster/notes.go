@@ -50,6 +50,14 @@ func (n *notes) panicked(err error) {
 	}
 }
 
+func (n *notes) started() {
+	n.queue.Put(func() { n.opts.Logger.Info("node started") })
+}
+
+func (n *notes) stopped(why error) {
+	n.queue.Put(func() { n.opts.Logger.Info("node stopped", "cause", why) })
+}
+
 func (n *notes) role(role Role) {
 	n.queue.Put(func() {
 		n.opts.Logger.Info("role changed", "role", role)

@@ -92,31 +92,23 @@ func (p *publisher) serve(ctx context.Context, s *tenure.Session) {
 	p.guard, p.pause = nil, retryMin
 	for ctx.Err() == nil {
 		idle, err := p.step(ctx, s)
-		var retry <-chan time.Time
+		wake, retry := p.wake, (<-chan time.Time)(nil)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			p.failed(err)
-			retry = time.After(p.pause/2 + rand.N(p.pause))
+			// A new change does not make a store come back.
+			wake, retry = nil, time.After(p.pause/2+rand.N(p.pause))
 			p.pause = min(2*p.pause, retryMax)
 		case err == nil && !idle:
 			p.pause = retryMin
 			continue
 		}
 		select {
-		case <-retry: // never, where all is well
-		case <-p.woken(retry == nil):
+		case <-wake:
+		case <-retry:
 		case <-ctx.Done():
 		}
 	}
-}
-
-// woken is closed to those who must wait longer: a new change does not make a store come
-// back.
-func (p *publisher) woken(heed bool) <-chan struct{} {
-	if heed {
-		return p.wake
-	}
-	return nil
 }
 
 // step sends one request, if there is anything to ask or to say.

@@ -32,7 +32,7 @@ func NewView(st store.Store, name string) *View {
 
 // Nodes is as of Node.
 func (v *View) Nodes(ctx context.Context) ([]Info, error) {
-	p, err := v.read(ctx, store.Query{}, true)
+	p, err := v.read(ctx, store.Query{Keys: []string{v.seat()}, Prefixes: []string{v.key(nodesPrefix)}})
 	return p.nodes, v.fail("list nodes", err)
 }
 
@@ -41,14 +41,14 @@ func (v *View) Node(ctx context.Context, id string) (Info, bool, error) {
 	if err := checkName("node id", id, MaxName); err != nil {
 		return Info{}, false, v.fail("read node", err)
 	}
-	p, err := v.read(ctx, store.Keys(v.key(nodeKey(id))), false)
+	p, err := v.read(ctx, store.Keys(v.seat(), v.key(nodeKey(id))))
 	info, ok := p.node(id)
 	return info, ok, v.fail("read node", err)
 }
 
 // ReadLeader is as of Node.
 func (v *View) ReadLeader(ctx context.Context) (id string, ok bool, err error) {
-	p, err := v.read(ctx, store.Query{}, false)
+	p, err := v.read(ctx, store.Keys(v.seat()))
 	return p.leader, p.leader != "", v.fail("read leader", err)
 }
 
@@ -62,7 +62,7 @@ func (v *View) getFrom(ctx context.Context, id, key string) ([]byte, bool, error
 	if err := errors.Join(checkName("node id", id, MaxName), checkKey(key)); err != nil {
 		return nil, false, err
 	}
-	p, err := v.read(ctx, store.Keys(v.key(nodeKey(id)), v.key(stateKey(key, id))), false)
+	p, err := v.read(ctx, store.Keys(v.key(nodeKey(id)), v.key(stateKey(key, id))))
 	if err != nil {
 		return nil, false, err
 	}
@@ -91,7 +91,7 @@ func (v *View) GetAllPrefix(ctx context.Context, prefix string) (map[string][]Va
 }
 
 func (v *View) getAll(ctx context.Context, prefix string) (map[string][]Value, error) {
-	p, err := v.read(ctx, store.Prefix(v.key(prefix)), true)
+	p, err := v.read(ctx, store.Prefix(v.key(nodesPrefix), v.key(prefix)))
 	if err != nil && !errors.Is(err, tenure.ErrCorrupt) {
 		return nil, err
 	}
@@ -110,9 +110,9 @@ func (v *View) getAll(ctx context.Context, prefix string) (map[string][]Value, e
 	return all, err
 }
 
-// picture is what one read shows of a cluster, at one revision.
+// picture is what one read shows of a cluster, at one revision: as much as was asked for.
 type picture struct {
-	leader string // "": nobody
+	leader string // "": nobody, or nobody asked
 	nodes  []Info
 	values []Value
 }
@@ -129,15 +129,13 @@ func (p *picture) node(id string) (Info, bool) {
 // key is one of the cluster's as the store of all knows it.
 func (v *View) key(k string) string { return rootOf(v.name) + k }
 
-// read asks for the leader and more, and for all nodes, in one request.
-func (v *View) read(ctx context.Context, q store.Query, nodes bool) (picture, error) {
+// seat is the key that names the leader.
+func (v *View) seat() string { return protocol.SeatKey(v.name) }
+
+// read is one request. Beside an ErrCorrupt it returns what can be read.
+func (v *View) read(ctx context.Context, q store.Query) (picture, error) {
 	if err := checkName("cluster name", v.name, MaxName); err != nil {
 		return picture{}, err
-	}
-	seat := protocol.SeatKey(v.name)
-	q.Keys = append(q.Keys, seat)
-	if nodes {
-		q.Prefixes = append(q.Prefixes, v.key(nodesPrefix))
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -149,7 +147,7 @@ func (v *View) read(ctx context.Context, q store.Query, nodes bool) (picture, er
 	var errs []error
 	for i := range l.Entries {
 		e := &l.Entries[i]
-		if e.Key == seat {
+		if e.Key == v.seat() {
 			s, err := protocol.DecodeSeat(e.Value)
 			if err == nil && s.Vacancy == nil {
 				p.leader = v.nodeOf(s.Member)
@@ -226,7 +224,9 @@ func (v *View) write(ctx context.Context, id, key string, op func(store.LeaseID)
 		if err != nil {
 			return err
 		}
-		r.Written = append(r.Written, key)
+		if !slices.Contains(r.Written, key) {
+			r.Written = append(r.Written, key)
+		}
 		res, err := v.st.Commit(ctx, store.Tx{
 			If:   []store.Cond{store.ModifiedAt(e.Key, e.Modified)},
 			Then: []store.Op{op(e.Lease), store.Put(e.Key, r.encode(), e.Lease)},
