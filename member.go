@@ -90,7 +90,7 @@ func join(ctx context.Context, st store.Store, opts Options) (*Member, error) {
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	m.live.Go(func() { m.notify(ended) })
+	m.live.Go(func() { m.notes.Each(ended, m.notify) })
 	s, err := m.openSession(ctx)
 	if err != nil {
 		m.cancel()
@@ -330,19 +330,10 @@ func (m *Member) working(open []*candidacy) bool {
 // that must not wait.
 func (m *Member) note(f func()) { m.notes.Put(f) }
 
-// notify calls what was noted until ended is closed and nothing is left.
-func (m *Member) notify(ended chan struct{}) {
-	for running := true; running; {
-		select {
-		case <-m.notes.Ready():
-		case <-ended:
-			running = false
-		}
-		for _, f := range m.notes.TakeAll() {
-			if err := guarded(f); err != nil {
-				m.panicked(err)
-			}
-		}
+// notify calls what was noted.
+func (m *Member) notify(f func()) {
+	if err := guarded(f); err != nil {
+		m.panicked(err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tenure-go/tenure/internal/name"
 	"github.com/tenure-go/tenure/internal/protocol"
 	"github.com/tenure-go/tenure/store"
 )
@@ -210,16 +211,9 @@ func (o LeadOptions) withDefaults() (LeadOptions, error) {
 }
 
 // checkName refuses what cannot be a name: of an election or of a member.
-func checkName(what, name string) error {
-	switch {
-	case name == "":
-		return invalid("empty %s; give it from 1 to %d bytes", what, MaxName)
-	case len(name) > MaxName:
-		return invalid("%s of %d bytes; the limit is %d, so shorten or hash it", what, len(name), MaxName)
-	case !utf8.ValidString(name):
-		return invalid("%s %q is not UTF-8; encode it, in base64 for example", what, name)
-	case strings.IndexByte(name, 0) >= 0:
-		return invalid("%s %q has a NUL byte; leave that out", what, name)
+func checkName(what, n string) error {
+	if err := name.Check(what, n, MaxName); err != nil {
+		return invalid("%w", err)
 	}
 	return nil
 }

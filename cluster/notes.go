@@ -17,22 +17,13 @@ type notes struct {
 
 func newNotes(opts Options) *notes {
 	n := &notes{opts: opts, queue: inbox.New[func()](), ended: make(chan struct{})}
-	n.wg.Go(n.run)
+	n.wg.Go(func() { n.queue.Each(n.ended, n.call) })
 	return n
 }
 
-func (n *notes) run() {
-	for running := true; running; {
-		select {
-		case <-n.queue.Ready():
-		case <-n.ended:
-			running = false
-		}
-		for _, f := range n.queue.TakeAll() {
-			if err := guarded(func() error { f(); return nil }); err != nil {
-				n.panicked(err)
-			}
-		}
+func (n *notes) call(f func()) {
+	if err := guarded(func() error { f(); return nil }); err != nil {
+		n.panicked(err)
 	}
 }
 

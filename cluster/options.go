@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/tenure-go/tenure"
+	"github.com/tenure-go/tenure/internal/name"
 	"github.com/tenure-go/tenure/store"
 )
 
@@ -131,13 +131,9 @@ func (o Options) membership(id string) tenure.Options {
 }
 
 // leadership is the session with which the node campaigns.
-func (o Options) leadership(name, id string) tenure.Options {
-	member := ""
-	if id != "" {
-		member = memberID(name, id)
-	}
+func (o Options) leadership(cluster, id string) tenure.Options {
 	return tenure.Options{
-		ID: member, Endpoint: o.Endpoint, TTL: o.TTL, Drift: o.Drift, Margin: o.Margin,
+		ID: memberID(cluster, id), Endpoint: o.Endpoint, TTL: o.TTL, Drift: o.Drift, Margin: o.Margin,
 		Logger: o.Logger, Trace: o.Trace.Leadership,
 	}
 }
@@ -157,16 +153,9 @@ func checkRecord(endpoint, version string, tags map[string]string) error {
 }
 
 // checkName refuses what cannot name a cluster, a node, or a key.
-func checkName(what, name string, limit int) error {
-	switch {
-	case name == "":
-		return invalid("empty %s; give it from 1 to %d bytes", what, limit)
-	case len(name) > limit:
-		return invalid("%s of %d bytes; the limit is %d, so shorten or hash it", what, len(name), limit)
-	case !utf8.ValidString(name):
-		return invalid("%s %q is not UTF-8; encode it, in base64 for example", what, name)
-	case strings.IndexByte(name, 0) >= 0:
-		return invalid("%s %q has a NUL byte; leave that out", what, name)
+func checkName(what, n string, limit int) error {
+	if err := name.Check(what, n, limit); err != nil {
+		return invalid("%w", err)
 	}
 	return nil
 }
@@ -182,5 +171,5 @@ func checkValue(key string, value []byte) error {
 }
 
 func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", tenure.ErrInvalid, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%w: %w", tenure.ErrInvalid, fmt.Errorf(format, args...))
 }

@@ -29,6 +29,20 @@ func (b *Inbox[T]) Put(item T) {
 	}
 }
 
+// Each calls f with each item, in order, until ended is closed and nothing is left.
+func (b *Inbox[T]) Each(ended <-chan struct{}, f func(T)) {
+	for running := true; running; {
+		select {
+		case <-b.ready:
+		case <-ended:
+			running = false
+		}
+		for _, item := range b.TakeAll() {
+			f(item)
+		}
+	}
+}
+
 // TakeAll returns what has been put since the last call.
 func (b *Inbox[T]) TakeAll() []T {
 	b.mu.Lock()
