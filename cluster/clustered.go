@@ -54,19 +54,18 @@ func newClustered(st store.Store, name, id string, opts Options) (*Clustered, er
 type membership struct {
 	r          *run
 	member     *tenure.Member // whose session the record and the state hang on
-	leadership *tenure.Member // who campaigns
+	leadership *tenure.Member // who campaigns; nil: nobody does
 
-	pub       *publisher
-	ctx       context.Context // of the publisher
-	cancel    context.CancelFunc
-	published chan struct{} // closed when it has ended
+	pub    *publisher
+	ctx    context.Context // of the publisher
+	cancel context.CancelFunc
 }
 
 // join opens a run.
 func (c *Clustered) join(ctx context.Context, r *run) (err error) {
 	r.view = NewView(c.root, c.cluster)
 	r.view.report = func(err error) { r.notes.trouble("watch", err) }
-	m := &membership{r: r, published: make(chan struct{})}
+	m := &membership{r: r}
 	m.member, err = tenure.Join(ctx, r.view.st, c.opts.membership(c.id))
 	if err != nil {
 		return err
@@ -81,19 +80,18 @@ func (c *Clustered) join(ctx context.Context, r *run) (err error) {
 	}
 	r.wg.Go(m.follow)
 	r.wg.Go(m.observe)
-	if !c.opts.NeverLead {
+	if m.leadership != nil {
 		r.roles.wg.Go(m.campaign)
 	}
 	return nil
 }
 
-// appear makes the node known, and able to campaign.
+// appear makes the node known, and able to campaign if it may.
 func (m *membership) appear(ctx context.Context) error {
 	first, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	err := m.pub.write(first, func(*record) {})
-	if err == nil {
-		n := m.r.n
+	if n := m.r.n; err == nil && !n.opts.NeverLead {
 		m.leadership, err = tenure.Join(ctx, m.r.view.root, n.opts.leadership(n.cluster, n.id))
 	}
 	return err
@@ -101,7 +99,6 @@ func (m *membership) appear(ctx context.Context) error {
 
 // publish runs the publisher. A member that can have no more sessions ends the run.
 func (m *membership) publish() {
-	defer close(m.published)
 	if err := m.pub.run(m.ctx, m.member); m.ctx.Err() == nil {
 		m.r.shut(err)
 	}
@@ -173,29 +170,25 @@ func (m *membership) pause() {
 	}
 }
 
-func (m *membership) drain() error { return m.r.roles.drain(m.leadership.Close) }
+func (m *membership) drain() error {
+	return m.r.roles.drain(func() error {
+		if m.leadership == nil {
+			return nil
+		}
+		return m.leadership.Close()
+	})
+}
 
 // leave says that the node leaves, so that nobody takes it for one that died, and then
 // takes away all that it has published, in one commit.
 func (m *membership) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), min(m.r.n.opts.NodeTTL, leaveTimeout))
 	defer cancel()
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		select {
-		case <-m.published:
-			cancel() // nobody will write it
-		case <-ctx.Done():
-		}
-	}()
 	if err := m.pub.write(ctx, func(r *record) { r.Leaving = true }); err != nil {
 		m.r.notes.trouble("leave", err)
 	}
-	cancel()
-	<-gone
 	m.cancel()
-	<-m.published
+	<-m.pub.ended
 	_ = m.member.Close() // it leads nothing, so that nothing can overrun
 }
 

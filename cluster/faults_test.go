@@ -130,6 +130,23 @@ func TestALateRegistrationBringsNothingBack(t *testing.T) {
 	})
 }
 
+// putThree has one value after the other put, of which the first is in flight or waits when
+// the others come. All return, and the last one stays.
+func (s *scene) putThree() {
+	s.Helper()
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Go(func() {
+			if err := s.n.Put(s.Context(), "k", fmt.Append(nil, i)); err != nil {
+				s.Errorf("put %d: %v", i, err)
+			}
+		})
+		synctest.Wait()
+	}
+	wg.Wait()
+	s.has("k", "2")
+}
+
 func TestPutsInFlightAllReturn(t *testing.T) {
 	play(t, cluster.Options{}, memstore.Options{}, func(s *scene) {
 		s.must(s.n.Start(s.Context()))
@@ -139,17 +156,7 @@ func TestPutsInFlightAllReturn(t *testing.T) {
 			f.Ops, f.Match, f.Count = faultstore.OpCommit, writes("state/"), 1
 			s.st.Inject(f)
 		}
-		var wg sync.WaitGroup
-		for i := range 3 { // the first is in flight, and the others wait together
-			wg.Go(func() {
-				if err := s.n.Put(s.Context(), "k", fmt.Append(nil, i)); err != nil {
-					s.Errorf("put %d: %v", i, err)
-				}
-			})
-			synctest.Wait()
-		}
-		wg.Wait()
-		s.has("k", "2")
+		s.putThree()
 	})
 }
 
@@ -163,17 +170,7 @@ func TestAPutReplacesOneThatWaits(t *testing.T) {
 				s.Errorf("commit %d: %+v", attempts, c.Tx)
 			}
 		}})
-		var wg sync.WaitGroup
-		for i := range 3 {
-			wg.Go(func() {
-				if err := s.n.Put(s.Context(), "k", fmt.Append(nil, i)); err != nil {
-					s.Errorf("put %d: %v", i, err)
-				}
-			})
-			synctest.Wait()
-		}
-		wg.Wait()
-		s.has("k", "2")
+		s.putThree()
 	})
 }
 

@@ -36,7 +36,7 @@ type run struct {
 
 	abort  context.CancelCauseFunc // ends opening
 	opened chan struct{}           // closed when that has ended
-	ok     bool                    // it opened; set before
+	ok     bool                    // it opened; set before, under node.mu
 
 	ctx    context.Context // of calls and watches; its cause says why they end
 	cancel context.CancelCauseFunc
@@ -88,7 +88,9 @@ func (n *node) Start(ctx context.Context) error {
 	r.notes = newNotes(n.opts)
 	r.roles = newRoles(r)
 	err := n.open(ctx, r)
+	n.mu.Lock()
 	r.ok = err == nil
+	n.mu.Unlock()
 	close(r.opened)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -183,15 +185,10 @@ func (n *node) present() (*run, error) {
 	switch {
 	case r != nil && r.ctx.Err() != nil:
 		return nil, context.Cause(r.ctx)
+	case r != nil && r.ok:
+		return r, nil
 	case r != nil:
-		select {
-		case <-r.opened:
-			if r.ok {
-				return r, nil
-			}
-		default:
-		}
-		return nil, ErrStopped
+		return nil, ErrStopped // it opens yet, or could not
 	case n.life.Err() != nil:
 		return nil, ErrClosed
 	}

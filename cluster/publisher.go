@@ -34,6 +34,8 @@ type publisher struct {
 	timeout time.Duration // of a request
 	notes   *notes
 	wake    chan struct{} // holds one token while there is something to do
+	ended   chan struct{} // closed when run has returned
+	err     error         // why; set before
 
 	mu        sync.Mutex
 	record    record
@@ -63,14 +65,18 @@ type change struct {
 
 func newPublisher(st store.Store, r record, timeout time.Duration, notes *notes) *publisher {
 	return &publisher{
-		st: st, id: r.ID, timeout: timeout, notes: notes, record: r, wake: make(chan struct{}, 1),
+		st: st, id: r.ID, timeout: timeout, notes: notes, record: r, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		published: map[string][]byte{}, changes: map[string]*change{},
 	}
 }
 
 // run serves one session of the member after the other. It returns why there will be no
 // more: the end of ctx, or of the member.
-func (p *publisher) run(ctx context.Context, m *tenure.Member) error {
+func (p *publisher) run(ctx context.Context, m *tenure.Member) (err error) {
+	defer func() {
+		p.err = err
+		close(p.ended)
+	}()
 	for {
 		s, err := m.Session(ctx)
 		if err != nil {
@@ -427,6 +433,8 @@ func (p *publisher) await(ctx context.Context, done <-chan error) error {
 	select {
 	case err := <-done:
 		return err
+	case <-p.ended:
+		return p.err
 	case <-ctx.Done():
 		p.mu.Lock()
 		defer p.mu.Unlock()
