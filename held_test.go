@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenure-go/tenure/internal/clock"
 	"github.com/tenure-go/tenure/internal/inbox"
 	"github.com/tenure-go/tenure/internal/protocol"
 	"github.com/tenure-go/tenure/store/memstore"
@@ -15,9 +16,9 @@ import (
 // disagree: neither can be had from outside.
 
 func newHeld(t *testing.T, ttl time.Duration) (*session, *Leadership) {
-	s := &session{clock: clock{base: time.Now()}, inbox: inbox.New[protocol.Event]()}
-	deadline := s.clock.now().Add(ttl)
-	s.trust.set(deadline)
+	s := &session{clock: clock.New(), inbox: inbox.New[protocol.Event]()}
+	deadline := s.clock.Now().Add(ttl)
+	s.trust.Set(deadline)
 	l := newLeadership(s, &candidacy{election: "x", ctx: t.Context()}, 1, deadline)
 	return s, l
 }
@@ -30,11 +31,11 @@ func TestADeadlineThatAReaderSawPassedIsFinal(t *testing.T) {
 	if !l.Held() {
 		t.Fatal("not held")
 	}
-	l.evidence.set(s.clock.now())
+	l.evidence.Set(s.clock.Now())
 	if l.Held() {
 		t.Fatal("held beyond its evidence")
 	}
-	l.evidence.set(s.clock.now().Add(time.Hour)) // the reply
+	l.evidence.Set(s.clock.Now().Add(time.Hour)) // the reply
 	if l.Held() {
 		t.Error("held again")
 	}
@@ -54,12 +55,12 @@ func TestEitherClockEndsATerm(t *testing.T) {
 	} {
 		for _, of := range []string{"session", "evidence"} {
 			s, l := newHeld(t, time.Hour)
-			passed := s.clock.now().Add(time.Hour)
+			passed := s.clock.Now().Add(time.Hour)
 			shift(&passed)
 			if of == "session" {
-				s.trust.set(passed)
+				s.trust.Set(passed)
 			} else {
-				l.evidence.set(passed)
+				l.evidence.Set(passed)
 			}
 			if l.Held() {
 				t.Errorf("held beyond the %s deadline of its %s", name, of)
@@ -87,7 +88,7 @@ func TestAFunctionThatSeesItsDeadlinePassedIsCalledAgain(t *testing.T) {
 	err = m.Lead(t.Context(), "x", func(_ context.Context, term Term) error {
 		l := term.(*Leadership)
 		if len(causes) == 0 {
-			l.evidence.set(l.s.clock.now())
+			l.evidence.Set(l.s.clock.Now())
 			for term.Held() {
 			}
 		}
@@ -130,14 +131,14 @@ func TestEitherClockEndsASession(t *testing.T) {
 		if err != nil || again != given {
 			t.Errorf("given out twice, %v", err)
 		}
-		ahead := s.clock.now().Add(time.Hour)
+		ahead := s.clock.Now().Add(time.Hour)
 		passed := ahead
 		shift(&passed)
-		s.trust.set(passed)
+		s.trust.Set(passed)
 		if given.Held() || given.Until().After(time.Now()) || !errors.Is(context.Cause(given.Context()), ErrSessionExpired) {
 			t.Errorf("held beyond the %s deadline: until %v, cause %v", name, given.Until(), context.Cause(given.Context()))
 		}
-		s.trust.set(ahead) // the reply
+		s.trust.Set(ahead) // the reply
 		if given.Held() || given.Until().After(time.Now()) {
 			t.Errorf("held again, until %v", given.Until())
 		}
@@ -161,7 +162,7 @@ func TestRoundsKnowHowLateTheyAre(t *testing.T) {
 		"a wall clock set back":      func(i *protocol.Instant) { i.Mono -= int64(time.Minute); i.Wall += int64(time.Hour) },
 	} {
 		s, _ := newHeld(t, time.Hour)
-		s.rounds, s.lease.TTL, s.due = map[uint64]started{}, 3*time.Hour, s.clock.now()
+		s.rounds, s.lease.TTL, s.due = map[uint64]started{}, 3*time.Hour, s.clock.Now()
 		s.begun(1)
 		s.due = s.due.Add(-time.Hour) // that is now
 		shift(&s.due)
@@ -169,7 +170,7 @@ func TestRoundsKnowHowLateTheyAre(t *testing.T) {
 		if first, late := s.rounds[1].late, s.rounds[2].late; first > time.Minute/2 || late < time.Minute || late > 2*time.Minute {
 			t.Errorf("%s: %v late, and before it %v", name, late, first)
 		}
-		if left := time.Duration(s.due.Mono - s.clock.now().Mono); left > time.Hour || left < 59*time.Minute {
+		if left := time.Duration(s.due.Mono - s.clock.Now().Mono); left > time.Hour || left < 59*time.Minute {
 			t.Errorf("%s: the next is due in %v", name, left)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tenure-go/tenure/internal/clock"
 	"github.com/tenure-go/tenure/internal/protocol"
 	"github.com/tenure-go/tenure/store"
 )
@@ -19,8 +20,8 @@ func (m *Member) openSession(ctx context.Context) (*session, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.opts.TTL)
 	defer cancel()
-	c := clock{base: time.Now()}
-	sent := c.now()
+	c := clock.New()
+	sent := c.Now()
 	lease, err := m.st.Grant(ctx, m.opts.TTL)
 	if err != nil {
 		return nil, err

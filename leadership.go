@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tenure-go/tenure/internal/clock"
 	"github.com/tenure-go/tenure/internal/protocol"
 	"github.com/tenure-go/tenure/store"
 )
@@ -47,7 +48,7 @@ type Leadership struct {
 	token    Token
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
-	evidence deadline
+	evidence clock.Deadline
 	lapsed   atomic.Bool // a reader has seen a deadline passed; that is final
 	ended    atomic.Bool
 	released atomic.Bool // it has drained
@@ -58,7 +59,7 @@ var _ Term = (*Leadership)(nil)
 func newLeadership(s *session, c *candidacy, token Token, until protocol.Instant) *Leadership {
 	l := &Leadership{s: s, c: c, token: token}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(c.ctx))
-	l.evidence.set(until)
+	l.evidence.Set(until)
 	return l
 }
 
@@ -82,8 +83,8 @@ func (l *Leadership) Held() bool {
 	if l.ended.Load() {
 		return false
 	}
-	now := l.s.clock.now()
-	if l.s.trust.ahead(now) && l.evidence.ahead(now) && !l.lapsed.Load() {
+	now := l.s.clock.Now()
+	if l.s.trust.Ahead(now) && l.evidence.Ahead(now) && !l.lapsed.Load() {
 		return true
 	}
 	l.lapse()
@@ -100,8 +101,8 @@ func (l *Leadership) lapse() {
 // Until implements Term.
 func (l *Leadership) Until() time.Time {
 	t := time.Now()
-	now := l.s.clock.instant(t)
-	return t.Add(min(l.s.trust.left(now), l.evidence.left(now)))
+	now := l.s.clock.Instant(t)
+	return t.Add(min(l.s.trust.Left(now), l.evidence.Left(now)))
 }
 
 // end makes the term not held, then cancels its context. The first cause counts.
@@ -257,7 +258,7 @@ func (l *Leadership) commit(ctx context.Context, tx store.Tx) (store.Result, err
 	tx.Else = append(tx.Else, seat)
 	ctx, cancel := context.WithDeadline(ctx, l.Until())
 	defer cancel()
-	sent := l.s.clock.now()
+	sent := l.s.clock.Now()
 	res, err := l.s.m.st.Commit(ctx, tx)
 	if err != nil {
 		return store.Result{}, err
@@ -275,7 +276,7 @@ func (l *Leadership) Verify(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithDeadline(ctx, l.Until())
 	defer cancel()
-	sent := l.s.clock.now()
+	sent := l.s.clock.Now()
 	seat := protocol.SeatKey(l.c.election)
 	listing, err := l.s.m.st.List(ctx, store.Keys(seat))
 	if err != nil {

@@ -50,7 +50,7 @@ func (m *Member) present() (*Session, <-chan struct{}, error) {
 		return nil, nil, ErrClosed
 	case m.err != nil:
 		return nil, nil, m.err
-	case s == nil || s.over || !s.trust.ahead(s.clock.now()):
+	case s == nil || s.over || !s.trust.Ahead(s.clock.Now()):
 		return nil, m.changed, nil
 	case s.given == nil || !s.given.Held():
 		s.given = &Session{s: s}
@@ -95,7 +95,7 @@ func (s *Session) Held() bool {
 	if s.ended.Load() {
 		return false
 	}
-	if s.s.trust.ahead(s.s.clock.now()) && !s.ended.Load() {
+	if s.s.trust.Ahead(s.s.clock.Now()) && !s.ended.Load() {
 		return true
 	}
 	s.end(ErrSessionExpired) // before any reply that is on its way
@@ -106,7 +106,7 @@ func (s *Session) Held() bool {
 // revokes it; renewals move it. Of a session that has ended it lies in the past.
 func (s *Session) Until() time.Time {
 	t := time.Now()
-	left := s.s.trust.left(s.s.clock.instant(t))
+	left := s.s.trust.Left(s.s.clock.Instant(t))
 	if !s.Held() {
 		left = min(left, -1)
 	}

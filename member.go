@@ -123,7 +123,7 @@ func (m *Member) Healthy() error {
 		return ErrClosed
 	case m.err != nil:
 		return m.err
-	case m.session == nil || !m.session.trust.ahead(m.session.clock.now()):
+	case m.session == nil || !m.session.trust.Ahead(m.session.clock.Now()):
 		return ErrSessionExpired
 	}
 	return nil

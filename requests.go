@@ -69,7 +69,7 @@ func (s *session) commit(one []protocol.Commit) {
 	a := one[0]
 	ctx, cancel := context.WithTimeout(s.ctx, a.Timeout)
 	defer cancel()
-	sent := s.clock.now()
+	sent := s.clock.Now()
 	res, err := s.m.st.Commit(ctx, a.Tx)
 	s.inbox.Put(protocol.Committed{ID: a.ID, Election: a.Election, Sent: sent, Result: res, Err: err})
 }
@@ -83,7 +83,7 @@ func (s *session) look(looks []protocol.Look) {
 		q.Prefixes = append(q.Prefixes, a.Query.Prefixes...)
 	}
 	q.Keys, q.Prefixes = distinct(q.Keys), distinct(q.Prefixes)
-	sent := s.clock.now()
+	sent := s.clock.Now()
 	l, err := s.m.st.List(ctx, q)
 	for _, a := range looks {
 		s.inbox.Put(protocol.Looked{ID: a.ID, Election: a.Election, Sent: sent, Listing: part(&l, a.Query), Err: err})

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenure-go/tenure/internal/clock"
 	"github.com/tenure-go/tenure/internal/inbox"
 	"github.com/tenure-go/tenure/internal/protocol"
 	"github.com/tenure-go/tenure/store"
@@ -20,10 +21,10 @@ const near = 3
 type session struct {
 	m     *Member
 	lease store.Lease
-	clock clock
+	clock clock.Clock
 	core  *protocol.Session
 	inbox *inbox.Inbox[protocol.Event]
-	trust deadline
+	trust clock.Deadline
 
 	// Owned by run.
 	terms   map[string]*Leadership
@@ -53,7 +54,7 @@ type started struct {
 }
 
 // newSession wraps a lease that was just granted; sent is the moment before.
-func newSession(m *Member, lease store.Lease, c clock, sent protocol.Instant) *session {
+func newSession(m *Member, lease store.Lease, c clock.Clock, sent protocol.Instant) *session {
 	s := &session{
 		m:       m,
 		lease:   lease,
@@ -82,7 +83,7 @@ func newSession(m *Member, lease store.Lease, c clock, sent protocol.Instant) *s
 		Near:     near,
 		Longest:  MaxTTL,
 	})
-	s.trust.set(s.core.Deadline())
+	s.trust.Set(s.core.Deadline())
 	return s
 }
 
@@ -95,7 +96,7 @@ func (s *session) info() SessionInfo {
 func (s *session) run() {
 	s.watchSeats(false)
 	s.watch(s.ctx, protocol.ControlPrefix)
-	s.due = s.clock.now()
+	s.due = s.clock.Now()
 	s.loop()
 	s.commits.drop()
 	s.looks.drop()
@@ -115,7 +116,7 @@ func (s *session) loop() {
 			s.inbox.Put(protocol.Tick{})
 		}
 		for _, ev := range s.inbox.TakeAll() {
-			for _, action := range s.core.Step(s.clock.now(), ev) {
+			for _, action := range s.core.Step(s.clock.Now(), ev) {
 				if over, ok := action.(protocol.Over); ok {
 					s.cause = over.Cause
 					s.m.sessionOver(s, over.Cause)
@@ -124,7 +125,7 @@ func (s *session) loop() {
 				s.do(action)
 			}
 		}
-		timer.Reset(s.core.Next(s.clock.now()))
+		timer.Reset(s.core.Next(s.clock.Now()))
 	}
 }
 
@@ -208,14 +209,14 @@ func (s *session) do(action protocol.Action) {
 	case protocol.WatchLine:
 		s.watchLine(a)
 	case protocol.Trusted:
-		s.trust.set(a.Until)
+		s.trust.Set(a.Until)
 	case protocol.RoundDone:
 		s.roundDone(a)
 	case protocol.Begin:
 		s.begin(a)
 	case protocol.Extend:
 		if l := s.terms[a.Election]; l != nil {
-			l.evidence.set(a.Until)
+			l.evidence.Set(a.Until)
 		}
 	case protocol.Warn:
 		if l := s.terms[a.Election]; l != nil {
@@ -269,13 +270,13 @@ func (s *session) end(a protocol.End) {
 func (s *session) round(a protocol.Round) {
 	ctx, cancel := context.WithTimeout(s.ctx, a.Timeout)
 	defer cancel()
-	sent := s.clock.now()
+	sent := s.clock.Now()
 	ttl, err := s.m.st.Renew(ctx, s.lease.ID)
 	s.inbox.Put(protocol.Renewed{Round: a.ID, Sent: sent, TTL: ttl, Err: err})
 	if err != nil {
 		return
 	}
-	sent = s.clock.now()
+	sent = s.clock.Now()
 	l, err := s.m.st.List(ctx, a.Query)
 	s.inbox.Put(protocol.Listed{Round: a.ID, Sent: sent, Listing: l, Err: err})
 }
@@ -284,7 +285,7 @@ func (s *session) round(a protocol.Round) {
 // its host: nothing that the session does takes long.
 func (s *session) begun(id uint64) {
 	t := time.Now()
-	now := s.clock.instant(t)
+	now := s.clock.Instant(t)
 	s.rounds[id] = started{t, lateness(now, s.due)}
 	s.due = now.Add(roundOf(s.lease.TTL))
 }
@@ -296,7 +297,12 @@ func (s *session) roundDone(a protocol.RoundDone) {
 	s.m.roundDone(RoundInfo{
 		Took:  now.Sub(r.at),
 		Late:  r.late,
-		Until: now.Add(s.trust.left(s.clock.instant(now))),
+		Until: now.Add(s.trust.Left(s.clock.Instant(now))),
 		Err:   a.Err,
 	})
+}
+
+// lateness is by how much something came after it was due, by either clock.
+func lateness(now, due protocol.Instant) time.Duration {
+	return time.Duration(max(now.Mono-due.Mono, now.Wall-due.Wall, 0))
 }
