@@ -18,7 +18,8 @@ import (
 // Leadership is one term of this server. It is a tenure.Term.
 type Leadership struct {
 	e      *Elector
-	at     *place // the election
+	at     Transition      // the election,
+	gone   <-chan struct{} // and its end
 	token  tenure.Token
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -39,7 +40,7 @@ type Leadership struct {
 var _ tenure.Term = (*Leadership)(nil)
 
 func newLeadership(ctx context.Context, e *Elector, at *place, token tenure.Token, led bool, over func()) *Leadership {
-	l := &Leadership{e: e, at: at, token: token, led: led, over: sync.OnceFunc(over), proven: make(chan struct{})}
+	l := &Leadership{e: e, at: at.Transition, gone: at.gone, token: token, led: led, over: sync.OnceFunc(over), proven: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	l.alone.Store(e.witness == nil)
 	return l
@@ -66,7 +67,7 @@ func (l *Leadership) Held() bool {
 	switch {
 	case l.ended.Load():
 		return false
-	case l.e.watch.now.Load() != l.at:
+	case l.e.watch.now.Load().Seq != l.at.Seq:
 		l.end(l.e.lost())
 		return false
 	case !l.alone.Load() && !l.deadline.Ahead(l.e.witness.clock.Now()):
@@ -109,13 +110,14 @@ func (l *Leadership) attend() {
 	defer timer.Stop()
 	for l.Held() {
 		select {
-		case <-l.at.gone:
+		case <-l.gone:
 		case <-timer.C:
 		case <-l.ctx.Done():
 		}
 		timer.Reset(time.Until(l.Until()))
 	}
 	<-l.ctx.Done() // at once
+	l.e.present.CompareAndSwap(l, nil)
 	l.e.opts.Logger.Info("term ended", "server", l.e.id, "raft_term", l.at.Term, "token", l.token, "cause", l.Cause())
 	if !l.led && (l.byOthers() || errors.Is(l.Cause(), ErrClosed)) && l.to.Load() == nil {
 		l.over()

@@ -157,14 +157,20 @@ func (w *Watch) Now() Transition { return w.now.Load().Transition }
 
 // Transitions yields the transition that is the present one at the call, and then all
 // that follow, in their order. Its last element is an error: that of ctx, ErrShutdown or
-// ErrClosed. Two sequences, or two loops over one, do not affect each other.
+// ErrClosed. Sequences do not affect each other; a second loop over one begins with
+// what is the present one then.
 //
 // What a reader has not read yet is kept: about 100 bytes a transition, of which raft
 // makes a few in an election.
 func (w *Watch) Transitions(ctx context.Context) iter.Seq2[Transition, error] {
-	first := w.now.Load()
+	var first atomic.Pointer[place]
+	first.Store(w.now.Load())
 	return func(yield func(Transition, error) bool) {
-		for at := first; ; at = at.next {
+		at := first.Swap(nil) // or it would keep all that follows
+		if at == nil {
+			at = w.now.Load()
+		}
+		for ; ; at = at.next {
 			if at.err != nil {
 				yield(Transition{}, at.err)
 				return
