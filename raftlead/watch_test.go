@@ -17,7 +17,8 @@ func TestTransitionsThatWereReadAreGarbage(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	seen := uint64(0)
-	for tr, err := range w.Transitions(ctx) {
+	transitions := w.Transitions(ctx)
+	for tr, err := range transitions {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,5 +37,11 @@ func TestTransitionsThatWereReadAreGarbage(t *testing.T) {
 		w.mu.Lock()
 		w.append(Transition{Term: seen, Leader: "b", Address: raft.ServerAddress("b")})
 		w.mu.Unlock()
+	}
+	for tr := range transitions {
+		if tr.Seq != seen {
+			t.Errorf("a second loop begins with transition %d, want the present one, %d", tr.Seq, seen)
+		}
+		break
 	}
 }
