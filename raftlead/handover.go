@@ -91,17 +91,22 @@ func (e *Elector) successors(term uint64) []raft.Server {
 	return servers
 }
 
-// canLead refuses a server that would not be elected.
-func (e *Elector) canLead(term uint64, id raft.ServerID) error {
+// canLead refuses a server that would not be elected. In a term that has only begun, none need
+// have answered yet.
+func (e *Elector) canLead(l *Leadership, id raft.ServerID) error {
 	isID := func(s raft.Server) bool { return s.ID == id }
-	if !slices.ContainsFunc(e.successors(term), isID) {
+	if !slices.ContainsFunc(e.successors(l.at.Term), isID) {
 		return fmt.Errorf("%w: %q is no voter of this cluster", tenure.ErrNotCandidate, id)
 	}
 	if e.witness == nil {
 		return nil
 	}
-	now, lease := e.clockNow(), e.lease()
-	if heard, ok := e.witness.heard(term, id); !ok || !now.Before(heard.Add(lease)) {
+	heard, ok := e.witness.heard(l.at.Term, id)
+	if !ok {
+		heard = l.began
+	}
+	lease := e.lease()
+	if !e.clockNow().Before(heard.Add(lease)) {
 		return fmt.Errorf("%w: %q has not answered for %v", tenure.ErrNotCandidate, id, lease)
 	}
 	return nil

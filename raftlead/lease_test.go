@@ -245,7 +245,10 @@ func TestALeaseFollowsAReloadOfTheHeartbeatTimeout(t *testing.T) {
 // Raft counts the answer to a heartbeat that was sent before it was asked.
 func TestVerifyIsNotFooledByALateAnswer(t *testing.T) {
 	fooled := 0
-	for range 200 {
+	for runs := 0; runs < 100 || fooled == 0; runs++ {
+		if runs == 10_000 {
+			t.Fatal("raft was never fooled: this tests nothing")
+		}
 		bubble(t, func(t *testing.T) {
 			net := newNetwork()
 			net.patience = 10 * time.Second
@@ -273,10 +276,6 @@ func TestVerifyIsNotFooledByALateAnswer(t *testing.T) {
 				fooled++
 			}
 		})
-	}
-	t.Logf("raft was fooled in %d of 200", fooled)
-	if fooled == 0 {
-		t.Error("raft was never fooled: this tests nothing")
 	}
 }
 
