@@ -45,6 +45,7 @@ type cluster struct {
 	opts    Options
 	conf    *raft.Config
 	servers []*server
+	closed  bool
 }
 
 // setup is what a cluster is made of. The zero values are raft's defaults.
@@ -113,7 +114,12 @@ func (c *cluster) start(members *raft.Configuration) *server {
 	return s
 }
 
+// close ends all, once.
 func (c *cluster) close() {
+	if c.closed {
+		return
+	}
+	c.closed = true
 	c.net.heal()
 	for _, s := range c.servers {
 		s.disk.goOn()
