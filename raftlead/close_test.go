@@ -184,4 +184,3 @@ func TestCloseAndShutdownAtAnyMoment(t *testing.T) {
 	}
 	t.Logf("raft forgot what it was asked %d times", forgotten)
 }
-

@@ -93,7 +93,7 @@ func (c *cluster) start(members *raft.Configuration) *server {
 		fsm:  &fsm{},
 		disk: newDisk(),
 	}
-	s.link = c.net.link(s.addr)
+	s.link = c.net.link(s.addr, s.disk)
 	s.witness = NewWitness(s.link)
 	conf := *c.conf
 	conf.LocalID = s.id

@@ -20,6 +20,8 @@ type network struct {
 	patience time.Duration
 	// fast: heartbeats are handled beside the main loop of raft, as over TCP.
 	fast bool
+	// lateTransfers: raft's request to stand for election may be late. Otherwise it is lost.
+	lateTransfers bool
 
 	mu    sync.Mutex
 	delay func(route) time.Duration // what a message takes on its way
@@ -43,17 +45,18 @@ type link struct {
 	*raft.InmemTransport
 	net       *network
 	heartbeat func(raft.RPC)
+	disk      *disk
 
 	mu       sync.Mutex
 	answered map[raft.ServerID]time.Time // when the last was sent that was answered
 	noVotes  bool                        // what this server asks for votes is lost
 }
 
-func (n *network) link(address raft.ServerAddress) *link {
+func (n *network) link(address raft.ServerAddress, d *disk) *link {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	_, inner := raft.NewInmemTransportWithTimeout(address, n.patience)
-	l := &link{InmemTransport: inner, net: n, answered: map[raft.ServerID]time.Time{}}
+	l := &link{InmemTransport: inner, net: n, disk: d, answered: map[raft.ServerID]time.Time{}}
 	for other, peer := range n.links {
 		inner.Connect(other, peer.InmemTransport)
 		peer.Connect(address, inner)
@@ -197,10 +200,22 @@ func (l *link) RequestPreVote(id raft.ServerID, to raft.ServerAddress, args *raf
 	})
 }
 
+// TimeoutNow is delivered now or never, unless it may be late.
 func (l *link) TimeoutNow(id raft.ServerID, to raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	if !l.net.lateTransfers && !l.net.reaches(l.LocalAddr(), to) {
+		return errors.New("lost")
+	}
 	return send(l, to, resp, func(resp *raft.TimeoutNowResponse) error {
 		return l.InmemTransport.TimeoutNow(id, to, args, resp)
 	})
+}
+
+// reaches says whether what is sent now will be handled at once.
+func (n *network) reaches(from, to raft.ServerAddress) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r := route{from, to}
+	return !n.cut[r] && n.delay(r) < time.Millisecond && !n.links[to].disk.hangs()
 }
 
 func (l *link) InstallSnapshot(raft.ServerID, raft.ServerAddress, *raft.InstallSnapshotRequest, *raft.InstallSnapshotResponse, io.Reader) error {
@@ -253,6 +268,12 @@ func (d *disk) fail() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fails = 1
+}
+
+func (d *disk) hangs() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.hung != nil
 }
 
 func (d *disk) wait() {

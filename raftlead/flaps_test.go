@@ -144,7 +144,7 @@ func flaps() int {
 func TestAThousandFlapsLoseNoTransitionAndNoTwoTermsOverlap(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCluster(t, setup{voters: 3})
-		history := tenuretest.NewHistory()
+		recorder := &recorder{history: tenuretest.NewHistory()}
 		letGo := make(chan struct{})
 		release := sync.OnceFunc(func() { close(letGo) })
 		defer release()
@@ -159,7 +159,7 @@ func TestAThousandFlapsLoseNoTransitionAndNoTwoTermsOverlap(t *testing.T) {
 				subscribe(s.elector, func() <-chan time.Time { return time.After(time.Minute) }, letGo),              // slower
 				subscribe(s.elector, never, letGo), // stuck
 			}
-			ends = append(ends, lead(ctx, s, recorded(history, c, func(ctx context.Context, _ *Leadership) error {
+			ends = append(ends, lead(ctx, s, recorder.work(func(ctx context.Context, _ *Leadership) error {
 				<-ctx.Done()
 				time.Sleep(rand.N(2 * time.Second)) // virtual: it does not hear
 				return ctx.Err()
@@ -200,46 +200,10 @@ func TestAThousandFlapsLoseNoTransitionAndNoTwoTermsOverlap(t *testing.T) {
 		if total < flaps() {
 			t.Errorf("%d flaps, want %d", total, flaps())
 		}
-		if err := history.Check(tenuretest.Expect{Finished: true}); err != nil {
+		if err := recorder.history.Check(tenuretest.Expect{Finished: true}); err != nil {
 			t.Error(err)
 		}
 	})
-}
-
-// recorded is a function for Lead that records its terms, and looks at those of all servers
-// whenever one begins.
-func recorded(h *tenuretest.History, c *cluster, work func(context.Context, *Leadership) error) func(context.Context, tenure.Term) error {
-	return func(ctx context.Context, term tenure.Term) error {
-		l := term.(*Leadership)
-		event := tenuretest.Event{Member: string(l.e.id), Election: "raft", Token: l.token}
-		tell := func(kind tenuretest.Kind, err error) {
-			e := event
-			e.Kind, e.Err = kind, err
-			h.Record(e)
-		}
-		tell(tenuretest.Elected, nil)
-		tell(tenuretest.WorkBegan, nil)
-		c.sample(h)
-		ended := make(chan struct{})
-		context.AfterFunc(ctx, func() {
-			tell(tenuretest.Ended, l.Cause())
-			close(ended)
-		})
-		err := work(ctx, l)
-		l.giveUp(tenure.ErrResigned, nil)
-		<-ended
-		tell(tenuretest.WorkReturned, err)
-		return err
-	}
-}
-
-// sample records who holds a term.
-func (c *cluster) sample(h *tenuretest.History) {
-	for _, s := range c.servers {
-		if l := s.elector.present.Load(); l != nil {
-			h.Sample(tenuretest.Event{Member: string(s.id), Election: "raft", Token: l.token}, l.Held)
-		}
-	}
 }
 
 // stuck is a log handler that takes what it is given, and does not return.
