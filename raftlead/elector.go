@@ -29,7 +29,8 @@ type Elector struct {
 	present atomic.Pointer[Leadership] // the term that answers to heartbeats count for
 
 	mu        sync.Mutex
-	candidate bool // somebody campaigns, or has a term that has not drained
+	candidate bool                     // somebody campaigns, or has a term that has not drained
+	stalled   map[raft.ServerID]uint64 // raft terms in which transfers may not be over; see transfer
 	closed    chan struct{}
 }
 
@@ -50,7 +51,7 @@ func New(r *raft.Raft, id raft.ServerID, witness *Witness, opts Options) (*Elect
 	if err != nil {
 		return nil, err
 	}
-	e := &Elector{r: r, id: id, witness: witness, opts: opts, closed: make(chan struct{})}
+	e := &Elector{r: r, id: id, witness: witness, opts: opts, stalled: map[raft.ServerID]uint64{}, closed: make(chan struct{})}
 	e.watch = newWatch(r, id, e.prove)
 	if witness != nil {
 		prove := e.prove

@@ -20,8 +20,8 @@ type network struct {
 	patience time.Duration
 	// fast: heartbeats are handled beside the main loop of raft, as over TCP.
 	fast bool
-	// lateTransfers: raft's request to stand for election may be late. Otherwise it is lost.
-	lateTransfers bool
+	// promptTransfers: raft's request to stand for election is never late, but lost.
+	promptTransfers bool
 
 	mu    sync.Mutex
 	delay func(route) time.Duration // what a message takes on its way
@@ -200,9 +200,9 @@ func (l *link) RequestPreVote(id raft.ServerID, to raft.ServerAddress, args *raf
 	})
 }
 
-// TimeoutNow is delivered now or never, unless it may be late.
+// TimeoutNow may have to be delivered now or never.
 func (l *link) TimeoutNow(id raft.ServerID, to raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
-	if !l.net.lateTransfers && !l.net.reaches(l.LocalAddr(), to) {
+	if l.net.promptTransfers && !l.net.reaches(l.LocalAddr(), to) {
 		return errors.New("lost")
 	}
 	return send(l, to, resp, func(resp *raft.TimeoutNowResponse) error {

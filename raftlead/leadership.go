@@ -204,8 +204,8 @@ func (l *Leadership) Resign(ctx context.Context) error {
 // it returns at once; if raft still leads here after the attempt, Lead begins another term.
 // A transfer to this server itself does nothing.
 //
-// Errors: tenure.ErrNotCandidate, for one that has no vote or has not answered for a Lease, and
-// the term goes on; the cause of the term's end if it has ended; tenure.ErrWentElsewhere;
+// Errors: tenure.ErrNotCandidate, for one that has no vote, has not answered for a Lease, or has
+// made raft give up a transfer in this raft term, and the term goes on; the cause of the term's end if it has ended; tenure.ErrWentElsewhere;
 // ErrNotTransferred, after which Campaign begins another term; ErrShutdown, ErrClosed, and that of ctx.
 func (l *Leadership) TransferTo(ctx context.Context, id raft.ServerID) error {
 	if err := l.transferTo(ctx, id); err != nil {

@@ -282,3 +282,43 @@ func (c *cluster) server(id raft.ServerID) *server {
 	c.t.Fatalf("no server %q", id)
 	return nil
 }
+
+// Raft v1.7.3 and v1.8.0 are lost when they are asked twice, in one term, to transfer the leadership to
+// a server that does not catch up, and step down meanwhile: the next time that they lead they take
+// everything for a part of that transfer, and refuse it, for ever.
+func TestATransferToWhoDoesNotCatchUpNeverLeavesRaftUnableToLead(t *testing.T) {
+	for range 10 {
+		bubble(t, func(t *testing.T) {
+			net := newNetwork()
+			net.fast, net.patience = true, 10*time.Second
+			c := newCluster(t, setup{voters: 3, net: net})
+			s, l := c.campaign()
+			hung, other := c.others(s)[0], c.others(s)[1]
+			hung.disk.hang()
+			for range 5 {
+				if err := s.raft.Apply(nil, 0).Error(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			result := make(chan error, 1)
+			go func() { result <- l.TransferTo(t.Context(), hung.id) }()
+			time.Sleep(2500 * time.Millisecond) // virtual: a transfer is given up after one second
+			c.net.cutOff(s)
+			hung.disk.goOn()
+			c.leader(hung, other)
+			c.net.heal()
+			if err := await(t, "end of the transfer", result); err == nil {
+				t.Fatal("was transferred")
+			}
+			time.Sleep(time.Minute) // virtual
+			from, l := c.campaign()
+			if from == s {
+				return
+			}
+			if err := l.TransferTo(t.Context(), s.id); err != nil {
+				t.Fatal(err)
+			}
+			c.campaignOn(s)
+		})
+	}
+}
