@@ -42,6 +42,7 @@ var _ tenure.Term = (*Leadership)(nil)
 func newLeadership(ctx context.Context, e *Elector, at *place, token tenure.Token, led bool, over func()) *Leadership {
 	l := &Leadership{e: e, at: at, token: token, led: led, over: sync.OnceFunc(over), proven: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	l.proved.Mono = -1 // before all: the clock of a Witness begins at 0
 	l.alone.Store(e.witness == nil)
 	return l
 }

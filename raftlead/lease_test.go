@@ -179,6 +179,22 @@ func TestATermOutlivesTheGrowthAndShrinkageOfItsCluster(t *testing.T) {
 	})
 }
 
+// As it happens in virtual time.
+func TestATermThatBeginsWhenTheClockDoesIsHeld(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 3})
+		s := c.servers[0]
+		conf := s.raft.ReloadableConfig()
+		conf.HeartbeatTimeout = 900 * time.Millisecond
+		if err := s.raft.ReloadConfig(conf); err != nil { // at once it stands for election
+			t.Fatal(err)
+		}
+		if l := c.campaignOn(s); !l.Held() {
+			t.Error(l.Cause())
+		}
+	})
+}
+
 func TestASecondVoterThatNeverAnswersEndsTheTerm(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCluster(t, setup{voters: 1, nonvoters: 1, conf: patient})
