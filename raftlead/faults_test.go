@@ -50,6 +50,7 @@ type link struct {
 	mu       sync.Mutex
 	answered map[raft.ServerID]time.Time // when the last was sent that was answered
 	noVotes  bool                        // what this server asks for votes is lost
+	late     time.Duration               // what a TimeoutNow takes besides
 }
 
 func (n *network) link(address raft.ServerAddress, d *disk) *link {
@@ -205,9 +206,21 @@ func (l *link) TimeoutNow(id raft.ServerID, to raft.ServerAddress, args *raft.Ti
 	if l.net.promptTransfers && !l.net.reaches(l.LocalAddr(), to) {
 		return errors.New("lost")
 	}
+	l.mu.Lock()
+	late := l.late
+	l.mu.Unlock()
 	return send(l, to, resp, func(resp *raft.TimeoutNowResponse) error {
+		if late > 0 {
+			<-time.After(late)
+		}
 		return l.InmemTransport.TimeoutNow(id, to, args, resp)
 	})
+}
+
+func (l *link) lateTransfers(late time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.late = late
 }
 
 // reaches says whether what is sent now will be handled at once.

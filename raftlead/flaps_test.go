@@ -145,7 +145,7 @@ func flaps() int {
 func TestAThousandFlapsLoseNoTransitionAndNoTwoTermsOverlap(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCluster(t, setup{voters: 3})
-		recorder := &recorder{history: tenuretest.NewHistory()}
+		recorder := newRecorder()
 		letGo := make(chan struct{})
 		release := sync.OnceFunc(func() { close(letGo) })
 		defer release()
@@ -200,6 +200,12 @@ func TestAThousandFlapsLoseNoTransitionAndNoTwoTermsOverlap(t *testing.T) {
 		}
 		if total < flaps() {
 			t.Errorf("%d flaps, want %d", total, flaps())
+		}
+		if recorder.twice.Load() {
+			t.Error("two functions at a time on one server")
+		}
+		if terms, causes := recorder.ends(); terms < flaps()/3 {
+			t.Errorf("%d terms, ended %v: functions were hardly called", terms, causes)
 		}
 		if err := recorder.history.Check(tenuretest.Expect{Finished: true}); err != nil {
 			t.Error(err)
