@@ -94,7 +94,10 @@ func (w *Watch) observe(data any) {
 	switch data := data.(type) {
 	case raft.LeaderObservation:
 		w.mu.Lock()
-		w.append(w.transition(w.r.State(), data.LeaderID, data.LeaderAddr))
+		t := w.transition(w.r.State(), data.LeaderID, data.LeaderAddr)
+		if t.Leader == data.LeaderID { // or another goroutine has taken it back, and tells of that
+			w.append(t)
+		}
 		w.mu.Unlock()
 	case raft.RaftState:
 		// The leader is set after the state, and taken back before it. That is enough,
