@@ -103,6 +103,7 @@ func (c *cluster) start(members *raft.Configuration) *server {
 			c.t.Fatal(err)
 		}
 	}
+	s.disk.leads = func() bool { return s.raft.State() == raft.Leader }
 	var err error
 	if s.raft, err = raft.NewRaft(&conf, s.fsm, s.disk, s.disk, snaps, s.witness.Transport()); err != nil {
 		c.t.Fatal(err)

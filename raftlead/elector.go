@@ -135,7 +135,7 @@ func (e *Elector) leave() {
 // have committed. The term lasts until Resign, TransferTo, Close or its loss; ctx
 // only bounds the wait. There is one candidate at a time, and one term of each.
 //
-// Errors: tenure.ErrAlreadyCandidate, tenure.ErrInvalid if raft leads under another id,
+// Errors: tenure.ErrAlreadyCandidate, tenure.ErrInvalid if raft leads under another id than New was given,
 // ErrShutdown, ErrClosed, and that of ctx.
 func (e *Elector) Campaign(ctx context.Context) (*Leadership, error) {
 	if err := e.enter(); err != nil {
@@ -190,7 +190,7 @@ func (e *Elector) elected(ctx context.Context) (*place, error) {
 		case at.Leading:
 			return at, nil
 		}
-		if _, leader := e.r.LeaderWithID(); leader != e.id && e.r.State() == raft.Leader && leader != "" && at == e.watch.now.Load() {
+		if leader, wrong := e.misnamed(); wrong {
 			return nil, invalid("raft leads as %q, and this Elector was made for %q; give New raft's Config.LocalID", leader, e.id)
 		}
 		select {
@@ -198,6 +198,16 @@ func (e *Elector) elected(ctx context.Context) (*place, error) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// misnamed: raft leads under another id. Its state says so only together with the address, as a heartbeat
+// of another leader, which is handled beside raft's main loop, sets the one before the other.
+func (e *Elector) misnamed() (raft.ServerID, bool) {
+	if e.witness == nil {
+		return "", false
+	}
+	address, id := e.r.LeaderWithID()
+	return id, id != e.id && address == e.witness.transport.LocalAddr()
 }
 
 // barrier applies a barrier while this server leads as at says, and returns its index.

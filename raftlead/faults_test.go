@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -46,6 +47,7 @@ type link struct {
 	net       *network
 	heartbeat func(raft.RPC)
 	disk      *disk
+	hold      atomic.Pointer[hold]
 
 	mu       sync.Mutex
 	answered map[raft.ServerID]time.Time // when the last was sent that was answered
@@ -181,6 +183,18 @@ func (n *network) fastPath(to raft.ServerAddress, args *raft.AppendEntriesReques
 	}
 }
 
+// hold keeps raft within the next message that it handles.
+type hold struct{ held, letGo chan struct{} }
+
+// DecodePeer is called by raft after it has found a message's term to be right.
+func (l *link) DecodePeer(peer []byte) raft.ServerAddress {
+	if h := l.hold.Swap(nil); h != nil {
+		close(h.held)
+		<-h.letGo
+	}
+	return l.InmemTransport.DecodePeer(peer)
+}
+
 func (l *link) SetHeartbeatHandler(beat func(raft.RPC)) { l.heartbeat = beat }
 
 func (l *link) RequestVote(id raft.ServerID, to raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
@@ -253,7 +267,8 @@ type disk struct {
 
 	mu    sync.Mutex
 	hung  chan struct{} // nil, or closed when it goes on
-	fails int           // how many writes fail
+	fails bool          // the next write of a leader does
+	leads func() bool
 }
 
 func newDisk() *disk { return &disk{InmemStore: raft.NewInmemStore()} }
@@ -276,11 +291,12 @@ func (d *disk) goOn() {
 	}
 }
 
-// fail makes the next write fail. A leader steps down then.
+// fail makes the next write of a leader fail. Raft steps down then. A follower's writes do not
+// fail: raft does not recover from that if it has truncated its log for it.
 func (d *disk) fail() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.fails = 1
+	d.fails = true
 }
 
 func (d *disk) hangs() bool {
@@ -303,8 +319,8 @@ func (d *disk) StoreLog(log *raft.Log) error { return d.StoreLogs([]*raft.Log{lo
 func (d *disk) StoreLogs(logs []*raft.Log) error {
 	d.wait()
 	d.mu.Lock()
-	fails := d.fails > 0
-	d.fails = 0
+	fails := d.fails && d.leads()
+	d.fails = d.fails && !fails
 	d.mu.Unlock()
 	if fails {
 		return errDisk

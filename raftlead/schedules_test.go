@@ -180,7 +180,10 @@ func (p *play) play(broken assumptions) error {
 		s.disk.goOn()
 	}
 	progress := p.recorder.begins(time.After(200 * p.heartbeat))
-	states := p.states()
+	states := ""
+	if !progress {
+		states = p.states()
+	}
 	cancel()
 	live.Wait()
 	p.close()
@@ -200,8 +203,8 @@ func (p *play) states() string {
 	var all strings.Builder
 	for _, s := range p.servers {
 		stats := s.raft.Stats()
-		fmt.Fprintf(&all, "\n%s %v, raft: %s %s, term %s of %s in %s, a barrier: %v", s.id, s.elector.Now(), s.raft, stats["state"],
-			stats["last_log_term"], stats["term"], stats["latest_configuration"], s.raft.Barrier(p.heartbeat).Error())
+		fmt.Fprintf(&all, "\n%s %v, raft: %s %s, term %s of %s in %s, commit %s applied %s last %s", s.id, s.elector.Now(), s.raft, stats["state"],
+			stats["last_log_term"], stats["term"], stats["latest_configuration"], stats["commit_index"], stats["applied_index"], stats["last_log_index"])
 	}
 	fmt.Fprintf(&all, "\nheartbeat %v, election %v, patience %v, fast %v", p.heartbeat, p.conf.ElectionTimeout, p.net.patience, p.net.fast)
 	return all.String()

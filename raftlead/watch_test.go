@@ -100,6 +100,33 @@ func TestAnElectionThatIsToldAfterItsLossChangesNothing(t *testing.T) {
 	})
 }
 
+func TestAHeartbeatThatWasOnItsWayDuringAnElectionDoesNotHideIt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		net := newNetwork()
+		net.fast = true
+		c := newCluster(t, setup{voters: 3, net: net, conf: func(c *raft.Config) { c.CommitTimeout = long }})
+		old := c.leader()
+		next := c.others(old)[0]
+		time.Sleep(time.Second) // virtual
+		h := &hold{held: make(chan struct{}), letGo: make(chan struct{})}
+		next.link.hold.Store(h)
+		<-h.held
+		old.raft.LeadershipTransferToServer(next.id, next.addr)
+		c.leader(next)
+		close(h.letGo)
+		time.Sleep(time.Second) // virtual
+		if _, id := next.raft.LeaderWithID(); next.raft.State() != raft.Leader || id != old.id {
+			t.Errorf("raft is %v, and takes %q for the leader: this tests nothing", next.raft.State(), id)
+		}
+		if now := next.elector.Now(); !now.Leading {
+			t.Error(now)
+		}
+		if l := c.campaignOn(next); !l.Held() {
+			t.Error(l.Cause())
+		}
+	})
+}
+
 func TestAWatchKeepsOnlyWhatAReaderHasNotReadYet(t *testing.T) {
 	w := &Watch{}
 	w.now.Store(&place{Transition: Transition{Seq: 1}, gone: make(chan struct{})})
