@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,111 +16,220 @@ import (
 	"github.com/tenure-go/tenure"
 )
 
-// fsm has no state.
-type fsm struct{}
+// long is a time in which everything that is going to happen has happened. In a bubble it costs
+// nothing.
+const long = 10 * time.Minute
 
-func (fsm) Apply(*raft.Log) any                 { return nil }
-func (fsm) Snapshot() (raft.FSMSnapshot, error) { return nil, errors.New("no snapshots") }
-func (fsm) Restore(io.ReadCloser) error         { return nil }
+// fsm knows the index of the last command that it has applied.
+type fsm struct{ last atomic.Uint64 }
+
+func (f *fsm) Apply(l *raft.Log) any             { f.last.Store(l.Index); return nil }
+func (*fsm) Snapshot() (raft.FSMSnapshot, error) { return nil, errors.New("no snapshots") }
+func (*fsm) Restore(io.ReadCloser) error         { return nil }
 
 type server struct {
 	id      raft.ServerID
+	addr    raft.ServerAddress
 	raft    *raft.Raft
-	net     *raft.InmemTransport
+	fsm     *fsm
+	disk    *disk
+	link    *link
 	witness *Witness
 	elector *Elector
 }
 
-// newCluster starts servers that are all connected, in one bubble of synctest.
-func newCluster(t *testing.T, n int, opts Options) []*server {
-	servers := make([]*server, n)
-	var conf raft.Configuration
-	for i := range servers {
-		addr, net := raft.NewInmemTransport(raft.ServerAddress(fmt.Sprintf("addr-%d", i)))
-		servers[i] = &server{id: raft.ServerID(fmt.Sprint(i)), net: net, witness: NewWitness(net)}
-		conf.Servers = append(conf.Servers, raft.Server{ID: servers[i].id, Address: addr})
-	}
-	for i, s := range servers {
-		for j, peer := range servers {
-			if i != j {
-				s.net.Connect(peer.net.LocalAddr(), peer.net)
-			}
-		}
-		c := raft.DefaultConfig()
-		c.LocalID, c.Logger = s.id, hclog.NewNullLogger()
-		logs := raft.NewInmemStore()
-		snaps := raft.NewInmemSnapshotStore()
-		if err := raft.BootstrapCluster(c, logs, logs, snaps, s.witness.Transport(), conf); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if s.raft, err = raft.NewRaft(c, fsm{}, logs, logs, snaps, s.witness.Transport()); err != nil {
-			t.Fatal(err)
-		}
-		if s.elector, err = New(s.raft, s.id, s.witness, opts); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Cleanup(func() {
-		for _, s := range servers {
-			s.elector.Close()
-			if err := s.raft.Shutdown().Error(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	return servers
+// cluster is servers over one network, of which the first ones vote.
+type cluster struct {
+	t       *testing.T
+	net     *network
+	opts    Options
+	conf    *raft.Config
+	servers []*server
+	closed  bool
 }
 
-func TestSmoke(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		servers := newCluster(t, 3, Options{})
-		ctx, cancel := context.WithCancel(t.Context())
-		type term struct {
-			s *server
-			l *Leadership
+// setup is what a cluster is made of. The zero values are raft's defaults.
+type setup struct {
+	voters    int
+	nonvoters int
+	opts      Options
+	conf      func(*raft.Config)
+	net       *network
+}
+
+func newCluster(t *testing.T, s setup) *cluster {
+	t.Helper()
+	c := &cluster{t: t, net: s.net, opts: s.opts, conf: raft.DefaultConfig()}
+	if c.net == nil {
+		c.net = newNetwork()
+	}
+	c.conf.Logger = hclog.NewNullLogger()
+	c.conf.CommitTimeout = 250 * time.Millisecond // fewer messages
+	if s.conf != nil {
+		s.conf(c.conf)
+	}
+	var members raft.Configuration
+	for i := range s.voters + s.nonvoters {
+		member := raft.Server{ID: raft.ServerID(fmt.Sprint(i)), Address: raft.ServerAddress(fmt.Sprintf("addr-%d", i))}
+		if i >= s.voters {
+			member.Suffrage = raft.Nonvoter
 		}
-		terms := make(chan term)
-		done := make(chan error)
+		members.Servers = append(members.Servers, member)
+	}
+	for range members.Servers {
+		c.start(&members)
+	}
+	t.Cleanup(c.close)
+	return c
+}
+
+// start starts one more server; without members it waits for a leader to add it.
+func (c *cluster) start(members *raft.Configuration) *server {
+	c.t.Helper()
+	i := len(c.servers)
+	s := &server{
+		id:   raft.ServerID(fmt.Sprint(i)),
+		addr: raft.ServerAddress(fmt.Sprintf("addr-%d", i)),
+		fsm:  &fsm{},
+		disk: newDisk(),
+	}
+	s.link = c.net.link(s.addr, s.disk)
+	s.witness = NewWitness(s.link)
+	conf := *c.conf
+	conf.LocalID = s.id
+	snaps := raft.NewInmemSnapshotStore()
+	if members != nil {
+		if err := raft.BootstrapCluster(&conf, s.disk, s.disk, snaps, s.link, *members); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	s.disk.leads = func() bool { return s.raft.State() == raft.Leader }
+	var err error
+	if s.raft, err = raft.NewRaft(&conf, s.fsm, s.disk, s.disk, snaps, s.witness.Transport()); err != nil {
+		c.t.Fatal(err)
+	}
+	if s.elector, err = New(s.raft, s.id, s.witness, c.opts); err != nil {
+		c.t.Fatal(err)
+	}
+	c.servers = append(c.servers, s)
+	return s
+}
+
+// close ends all, once.
+func (c *cluster) close() {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.net.heal()
+	for _, s := range c.servers {
+		s.disk.goOn()
+	}
+	for _, s := range c.servers {
+		s.elector.Close()
+		if err := s.raft.Shutdown().Error(); err != nil {
+			c.t.Error(err)
+		}
+	}
+	// What is under way has a time-out. What is left then hangs for ever, and the bubble panics.
+	time.Sleep(long) // virtual
+}
+
+// others are all servers but s.
+func (c *cluster) others(s *server) []*server {
+	var others []*server
+	for _, o := range c.servers {
+		if o != s {
+			others = append(others, o)
+		}
+	}
+	return others
+}
+
+// leader waits until one of the servers leads, or of all.
+func (c *cluster) leader(servers ...*server) *server {
+	c.t.Helper()
+	if servers == nil {
+		servers = c.servers
+	}
+	for end := time.Now().Add(long); time.Now().Before(end); {
 		for _, s := range servers {
-			go func() {
-				done <- s.elector.Lead(ctx, func(ctx context.Context, l tenure.Term) error {
-					terms <- term{s, l.(*Leadership)}
-					<-ctx.Done()
-					return nil
-				})
-			}()
-		}
-		for range 3 {
-			a := <-terms
-			t.Log(time.Now(), a.s.id, a.l.Token(), a.l.RaftTerm(), a.l.Verify(ctx), time.Until(a.l.Until()), a.s.elector.Now())
-			for _, s := range servers {
-				if s != a.s {
-					t.Log(a.l.TransferTo(ctx, s.id))
-					break
-				}
+			if s.elector.Now().Leading {
+				return s
 			}
 		}
-		a := <-terms
-		for _, s := range servers {
-			if s != a.s {
-				a.s.net.Disconnect(s.net.LocalAddr())
-				s.net.Disconnect(a.s.net.LocalAddr())
-			}
-		}
-		b := <-terms
-		t.Log(time.Now(), a.l.Cause(), b.l.Token())
-		go func() {
-			for range terms {
-			}
-		}()
+		time.Sleep(10 * time.Millisecond) // virtual
+	}
+	c.t.Fatal("nobody leads")
+	return nil
+}
+
+// campaign begins a term on the server that leads, or is elected meanwhile.
+func (c *cluster) campaign() (*server, *Leadership) {
+	c.t.Helper()
+	for range 20 {
+		s := c.leader()
+		ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
+		l, err := s.elector.Campaign(ctx)
 		cancel()
-		for range servers {
-			t.Log(<-done)
+		if err == nil && l.Held() {
+			return s, l
 		}
-		for tr, err := range servers[0].elector.Transitions(func() context.Context { c, f := context.WithCancel(t.Context()); f(); return c }()) {
-			t.Log(tr, err)
-		}
-		close(terms)
-	})
+	}
+	c.t.Fatal("no term begins")
+	return nil, nil
+}
+
+func (c *cluster) campaignOn(s *server) *Leadership {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), long)
+	defer cancel()
+	l, err := s.elector.Campaign(ctx)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return l
+}
+
+// bubble is a test in virtual time.
+func bubble(t *testing.T, f func(*testing.T)) {
+	t.Helper()
+	synctest.Test(t, f)
+}
+
+// await waits for something that is going to happen, in virtual time.
+func await[T any](t *testing.T, what string, events <-chan T) T {
+	t.Helper()
+	select {
+	case e := <-events:
+		return e
+	case <-time.After(long):
+		t.Fatalf("waited for %v: %s", long, what)
+		panic("unreachable")
+	}
+}
+
+// mustEnd waits for the end of a term, and checks its cause.
+func mustEnd(t *testing.T, l *Leadership, cause error) {
+	t.Helper()
+	await(t, "end of the term", l.Context().Done())
+	if l.Held() {
+		t.Error("a term that has ended is held")
+	}
+	if !errors.Is(l.Cause(), cause) {
+		t.Errorf("the term ended with %v, want %v", l.Cause(), cause)
+	}
+}
+
+// idle is a function for Lead that works until its term ends.
+func idle(ctx context.Context, _ tenure.Term) error {
+	<-ctx.Done()
+	return nil
+}
+
+// lead calls Lead on a server, and returns where its result will be.
+func lead(ctx context.Context, s *server, work func(context.Context, tenure.Term) error) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- s.elector.Lead(ctx, work) }()
+	return done
 }

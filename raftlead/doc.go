@@ -81,6 +81,9 @@
 //   - Whoever calls LeadershipTransfer on the raft itself elects another while a term is held. Call TransferTo.
 //   - Raft handles heartbeats beside its main loop. One that it answers in the very moment in which
 //     its election timeout ends does not keep it from standing for election.
+//   - Raft's request to a server that it should stand for election says no term, and has no
+//     end. If it is handled after the transfer was given up, the server may be elected while another holds
+//     a term, and until that one hears of it or its Lease ends, both do.
 //   - Raft elects whom it likes, also a server on which nobody campaigns.
 //   - With Options.TrustRaft there is no Lease: only raft's own, of Config.LeaderLeaseTimeout, which counts
 //     from the receipt of answers and does not run while raft hangs.

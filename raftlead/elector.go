@@ -29,7 +29,8 @@ type Elector struct {
 	present atomic.Pointer[Leadership] // the term that answers to heartbeats count for
 
 	mu        sync.Mutex
-	candidate bool // somebody campaigns, or has a term that has not drained
+	candidate bool                     // somebody campaigns, or has a term that has not drained
+	stalled   map[raft.ServerID]uint64 // raft terms in which transfers may not be over; see transfer
 	closed    chan struct{}
 }
 
@@ -50,7 +51,7 @@ func New(r *raft.Raft, id raft.ServerID, witness *Witness, opts Options) (*Elect
 	if err != nil {
 		return nil, err
 	}
-	e := &Elector{r: r, id: id, witness: witness, opts: opts, closed: make(chan struct{})}
+	e := &Elector{r: r, id: id, witness: witness, opts: opts, stalled: map[raft.ServerID]uint64{}, closed: make(chan struct{})}
 	e.watch = newWatch(r, id, e.prove)
 	if witness != nil {
 		prove := e.prove
@@ -134,7 +135,7 @@ func (e *Elector) leave() {
 // have committed. The term lasts until Resign, TransferTo, Close or its loss; ctx
 // only bounds the wait. There is one candidate at a time, and one term of each.
 //
-// Errors: tenure.ErrAlreadyCandidate, tenure.ErrInvalid if raft leads under another id,
+// Errors: tenure.ErrAlreadyCandidate, tenure.ErrInvalid if raft leads under another id than New was given,
 // ErrShutdown, ErrClosed, and that of ctx.
 func (e *Elector) Campaign(ctx context.Context) (*Leadership, error) {
 	if err := e.enter(); err != nil {
@@ -189,7 +190,7 @@ func (e *Elector) elected(ctx context.Context) (*place, error) {
 		case at.Leading:
 			return at, nil
 		}
-		if _, leader := e.r.LeaderWithID(); leader != e.id && e.r.State() == raft.Leader && leader != "" && at == e.watch.now.Load() {
+		if leader, wrong := e.misnamed(); wrong {
 			return nil, invalid("raft leads as %q, and this Elector was made for %q; give New raft's Config.LocalID", leader, e.id)
 		}
 		select {
@@ -197,6 +198,16 @@ func (e *Elector) elected(ctx context.Context) (*place, error) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// misnamed: raft leads under another id. Its state says so only together with the address, as a heartbeat
+// of another leader, which is handled beside raft's main loop, sets the one before the other.
+func (e *Elector) misnamed() (raft.ServerID, bool) {
+	if e.witness == nil {
+		return "", false
+	}
+	address, id := e.r.LeaderWithID()
+	return id, id != e.id && address == e.witness.transport.LocalAddr()
 }
 
 // barrier applies a barrier while this server leads as at says, and returns its index.
@@ -238,12 +249,13 @@ func (e *Elector) ask(ctx context.Context, gone <-chan struct{}, request func() 
 
 // begin starts a term, which may be over already: its Cause says so then.
 func (e *Elector) begin(l *Leadership, began protocol.Instant) *Leadership {
+	l.began = began
 	l.prove(began) // a quorum has answered the barrier
 	e.present.Store(l)
 	e.prove()
 	e.opts.Logger.Info("elected", "server", e.id, "raft_term", l.at.Term, "token", l.token)
 	if !e.start(&e.live, l.attend) {
-		l.end(ErrClosed)
+		l.lose(ErrClosed)
 	}
 	return l
 }

@@ -19,8 +19,8 @@ var (
 	// ErrClosed: the Elector or Watch was closed.
 	ErrClosed = errors.New("raftlead: closed")
 	// ErrNotTransferred: the leadership was to be passed on, and raft still leads on
-	// this server. Nobody does the leader's work until somebody campaigns here,
-	// or raft elects another.
+	// this server, or has not elected another yet. Nobody does the leader's work until
+	// somebody campaigns here, or raft elects another.
 	ErrNotTransferred = errors.New("raftlead: the leadership was not transferred")
 )
 

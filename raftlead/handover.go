@@ -13,8 +13,8 @@ import (
 	"github.com/tenure-go/tenure"
 )
 
-// toNamed is how often raft is asked to transfer the leadership to a server that was named.
-// A transfer to anybody goes on for Options.TransferTimeout.
+// toNamed is how often raft is asked to transfer the leadership to a server that was named, if it
+// says at once that it cannot. A transfer to anybody goes on for Options.TransferTimeout.
 const toNamed = 2
 
 // handOver makes another server the leader: to, or with nil whoever answers. It is over when this
@@ -35,11 +35,15 @@ func (e *Elector) handOver(ctx context.Context, to *raft.ServerID) error {
 			if len(successors) == 0 {
 				return nil
 			}
+			successors = slices.DeleteFunc(successors, func(s raft.Server) bool { return e.hasStalled(at.Term, s.ID) })
 			if to != nil {
 				successors = slices.DeleteFunc(successors, func(s raft.Server) bool { return s.ID != *to })
 				if tried == toNamed || len(successors) == 0 {
 					return errors.Join(ErrNotTransferred, last)
 				}
+			}
+			if len(successors) == 0 {
+				break
 			}
 			err := e.transfer(ctx, at, successors[tried%len(successors)])
 			switch {
@@ -68,13 +72,38 @@ func (e *Elector) handOver(ctx context.Context, to *raft.ServerID) error {
 }
 
 // transfer asks raft to make another server the leader, once it has all entries.
+//
+// Raft may be asked again in its term only if it has answered before it gave up. Otherwise, if
+// the other server does not catch up, the second transfer may wait in raft for the first; and if raft
+// steps down meanwhile, it waits for ever. Raft then refuses everything when it leads again.
 func (e *Elector) transfer(ctx context.Context, at *place, to raft.Server) error {
+	patience := e.r.ReloadableConfig().ElectionTimeout
+	asked := time.Now()
+	e.setStalled(at.Term, to.ID, true)
 	_, err := e.ask(ctx, at.gone, func() raft.Future { return e.r.LeadershipTransferToServer(to.ID, to.Address) })
-	if err != nil && !errors.Is(err, ErrSteppedDown) {
-		e.opts.Logger.Debug("not transferred", "server", e.id, "raft_term", at.Term, "to", to.ID, "error", err)
-		return fmt.Errorf("to %s: %w", to.ID, err)
+	if err == nil || errors.Is(err, ErrSteppedDown) {
+		return nil
 	}
-	return nil
+	if ctx.Err() == nil && time.Since(asked) < patience {
+		e.setStalled(at.Term, to.ID, false)
+	}
+	e.opts.Logger.Debug("not transferred", "server", e.id, "raft_term", at.Term, "to", to.ID, "error", err)
+	return fmt.Errorf("to %s: %w", to.ID, err)
+}
+
+// hasStalled: a transfer to the server may not be over for raft, in this raft term.
+func (e *Elector) hasStalled(term uint64, id raft.ServerID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stalled[id] == term
+}
+
+func (e *Elector) setStalled(term uint64, id raft.ServerID, stalled bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if delete(e.stalled, id); stalled {
+		e.stalled[id] = term
+	}
 }
 
 // successors are the other voters, those first that have answered last.
@@ -91,17 +120,25 @@ func (e *Elector) successors(term uint64) []raft.Server {
 	return servers
 }
 
-// canLead refuses a server that would not be elected.
-func (e *Elector) canLead(term uint64, id raft.ServerID) error {
+// canLead refuses a server that would not be elected. In a term that has only begun, none need
+// have answered yet.
+func (e *Elector) canLead(l *Leadership, id raft.ServerID) error {
 	isID := func(s raft.Server) bool { return s.ID == id }
-	if !slices.ContainsFunc(e.successors(term), isID) {
+	if !slices.ContainsFunc(e.successors(l.at.Term), isID) {
 		return fmt.Errorf("%w: %q is no voter of this cluster", tenure.ErrNotCandidate, id)
+	}
+	if e.hasStalled(l.at.Term, id) {
+		return fmt.Errorf("%w: %q has not caught up for a transfer before; raft cannot be asked again in its term", tenure.ErrNotCandidate, id)
 	}
 	if e.witness == nil {
 		return nil
 	}
-	now, lease := e.clockNow(), e.lease()
-	if heard, ok := e.witness.heard(term, id); !ok || !now.Before(heard.Add(lease)) {
+	heard, ok := e.witness.heard(l.at.Term, id)
+	if !ok {
+		heard = l.began
+	}
+	lease := e.lease()
+	if !e.clockNow().Before(heard.Add(lease)) {
 		return fmt.Errorf("%w: %q has not answered for %v", tenure.ErrNotCandidate, id, lease)
 	}
 	return nil

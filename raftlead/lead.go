@@ -35,7 +35,7 @@ func (e *Elector) Lead(ctx context.Context, work func(context.Context, tenure.Te
 	for {
 		l, err := e.await(ctx, true, func() {})
 		if err != nil {
-			return fail("lead", err)
+			return fail("lead", errors.Join(err, e.decline(ctx)))
 		}
 		again, err := l.lead(ctx, work)
 		if !again {
@@ -44,9 +44,17 @@ func (e *Elector) Lead(ctx context.Context, work func(context.Context, tenure.Te
 	}
 }
 
+// decline passes on a leadership of which no term has begun, and none will, as ctx has ended.
+func (e *Elector) decline(ctx context.Context) error {
+	if ctx.Err() == nil || !e.watch.Now().Leading {
+		return nil
+	}
+	return e.handOver(context.WithoutCancel(ctx), nil)
+}
+
 // lead calls work for one term. It returns what Lead returns, unless there is to be another.
 func (l *Leadership) lead(ctx context.Context, work func(context.Context, tenure.Term) error) (again bool, err error) {
-	stop := context.AfterFunc(ctx, func() { l.end(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { l.giveUp(context.Cause(ctx), nil) })
 	defer stop()
 	if l.Held() {
 		result := make(chan error, 1)
@@ -54,21 +62,24 @@ func (l *Leadership) lead(ctx context.Context, work func(context.Context, tenure
 		err = l.outcome(result)
 	}
 	if l.Held() {
-		l.end(tenure.ErrResigned)
+		l.giveUp(tenure.ErrResigned, nil)
 	}
 	<-l.ctx.Done() // at once
 	cause := l.Cause()
-	if l.byOthers() {
-		if to := l.to.Load(); to != nil {
-			_ = l.passOn(ctx, to) // it is led here again, then
+	if l.lost && errors.Is(cause, ErrClosed) {
+		return false, err
+	}
+	if l.lost || l.to != nil {
+		if l.to != nil {
+			_ = l.passOn(ctx, l.to) // it is led here again, then
 		}
 		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, cause) {
 			l.e.opts.Logger.Warn("the function failed", "server", l.e.id, "token", l.token, "error", err)
 		}
-		return ctx.Err() == nil, err
-	}
-	if errors.Is(cause, ErrClosed) {
-		return false, err
+		if ctx.Err() == nil {
+			return true, nil
+		}
+		return false, errors.Join(err, l.e.decline(ctx))
 	}
 	if late := l.passOn(ctx, nil); late != nil {
 		err = errors.Join(err, fail("resign", late))

@@ -2,7 +2,6 @@ package raftlead
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -23,18 +22,20 @@ type Leadership struct {
 	token  tenure.Token
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	over   func() // called when it has drained; any number of times
+	over   func() // called when another may begin, unless Lead knows better
 	led    bool   // by Lead, which says when it has drained
 
-	ended    atomic.Bool
+	ended atomic.Bool
+	lost  bool           // not by its holder; valid once ctx is done, like the next
+	to    *raft.ServerID // whom it is to go to; nil for anybody
+
+	began    protocol.Instant
 	alone    atomic.Bool // this server is a quorum, or there is no witness: no deadline
 	deadline clock.Deadline
 
 	proofs sync.Mutex
 	proved protocol.Instant
 	proven chan struct{} // closed at the next proof
-
-	to atomic.Pointer[raft.ServerID] // whom it is to go to; nil for anybody
 }
 
 var _ tenure.Term = (*Leadership)(nil)
@@ -42,6 +43,7 @@ var _ tenure.Term = (*Leadership)(nil)
 func newLeadership(ctx context.Context, e *Elector, at *place, token tenure.Token, led bool, over func()) *Leadership {
 	l := &Leadership{e: e, at: at.Transition, gone: at.gone, token: token, led: led, over: sync.OnceFunc(over), proven: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	l.proved.Mono = -1 // before all: the clock of a Witness begins at 0
 	l.alone.Store(e.witness == nil)
 	return l
 }
@@ -68,10 +70,10 @@ func (l *Leadership) Held() bool {
 	case l.ended.Load():
 		return false
 	case l.e.watch.now.Load().Seq != l.at.Seq:
-		l.end(l.e.lost())
+		l.lose(l.e.lost())
 		return false
 	case !l.alone.Load() && !l.deadline.Ahead(l.e.witness.clock.Now()):
-		l.end(tenure.ErrUnproven)
+		l.lose(tenure.ErrUnproven)
 		return false
 	}
 	return true
@@ -119,15 +121,28 @@ func (l *Leadership) attend() {
 	<-l.ctx.Done() // at once
 	l.e.present.CompareAndSwap(l, nil)
 	l.e.opts.Logger.Info("term ended", "server", l.e.id, "raft_term", l.at.Term, "token", l.token, "cause", l.Cause())
-	if !l.led && (l.byOthers() || errors.Is(l.Cause(), ErrClosed)) && l.to.Load() == nil {
-		l.over()
-	}
 }
 
-// end makes the term not held, then cancels its context. The first cause counts.
-func (l *Leadership) end(cause error) {
-	l.ended.Store(true)
+// lose makes the term not held, then cancels its context. Whoever sees that may campaign again at
+// once. The first end counts.
+func (l *Leadership) lose(cause error) {
+	if l.ended.Swap(true) {
+		return
+	}
+	l.lost = true
+	l.over()
 	l.cancel(cause)
+}
+
+// giveUp is lose by who holds the term. The leadership is to go to somebody, or with nil to
+// anybody. It is false for a term that has ended otherwise.
+func (l *Leadership) giveUp(cause error, to *raft.ServerID) bool {
+	if l.ended.Swap(true) {
+		return false
+	}
+	l.to = to
+	l.cancel(cause)
+	return true
 }
 
 // Verify asks a quorum whether it still follows this server: nil means that it did at some moment
@@ -179,7 +194,10 @@ func (l *Leadership) verify(ctx context.Context) error {
 //
 // Errors: ErrNotTransferred, ErrShutdown, ErrClosed, and that of ctx.
 func (l *Leadership) Resign(ctx context.Context) error {
-	if err := l.leave(ctx, tenure.ErrResigned, nil); err != nil {
+	if !l.Held() || !l.giveUp(tenure.ErrResigned, nil) {
+		return nil
+	}
+	if err := l.release(ctx); err != nil {
 		return fail("resign", err)
 	}
 	return nil
@@ -189,8 +207,8 @@ func (l *Leadership) Resign(ctx context.Context) error {
 // it returns at once; if raft still leads here after the attempt, Lead begins another term.
 // A transfer to this server itself does nothing.
 //
-// Errors: tenure.ErrNotCandidate, for one that has no vote or has not answered for a Lease, and
-// the term goes on; the cause of the term's end if it has ended; tenure.ErrWentElsewhere;
+// Errors: tenure.ErrNotCandidate, for one that has no vote, has not answered for a Lease, or has
+// made raft give up a transfer in this raft term, and the term goes on; the cause of the term's end if it has ended; tenure.ErrWentElsewhere;
 // ErrNotTransferred, after which Campaign begins another term; ErrShutdown, ErrClosed, and that of ctx.
 func (l *Leadership) TransferTo(ctx context.Context, id raft.ServerID) error {
 	if err := l.transferTo(ctx, id); err != nil {
@@ -207,29 +225,21 @@ func (l *Leadership) transferTo(ctx context.Context, id raft.ServerID) error {
 	if id == l.e.id {
 		return nil
 	}
-	if err := l.e.canLead(l.at.Term, id); err != nil {
+	if err := l.e.canLead(l, id); err != nil {
 		return err
 	}
-	return l.leave(ctx, fmt.Errorf("%w to %s", tenure.ErrTransferred, id), &id)
+	if !l.giveUp(fmt.Errorf("%w to %s", tenure.ErrTransferred, id), &id) {
+		<-l.ctx.Done()
+		return l.Cause()
+	}
+	return l.release(ctx)
 }
 
-func (l *Leadership) leave(ctx context.Context, cause error, to *raft.ServerID) error {
-	if !l.Held() {
-		return nil
-	}
-	if to != nil {
-		l.to.Store(to)
-	}
-	l.end(cause)
+// release passes on what was given up, unless Lead does, when its function has returned.
+func (l *Leadership) release(ctx context.Context) error {
 	if l.led {
 		return nil
 	}
 	defer l.over()
-	return l.e.handOver(ctx, to)
-}
-
-// byOthers: the term was not ended by its function, or by who called Lead.
-func (l *Leadership) byOthers() bool {
-	cause := l.Cause()
-	return errors.Is(cause, tenure.ErrLost) || errors.Is(cause, tenure.ErrYielded)
+	return l.e.handOver(ctx, l.to)
 }

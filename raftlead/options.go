@@ -48,10 +48,11 @@ func (o Options) withDefaults(r *raft.Raft) (Options, error) {
 }
 
 func (e *Elector) lease() time.Duration {
-	if e.opts.Lease > 0 {
+	heartbeat := e.r.ReloadableConfig().HeartbeatTimeout
+	if 0 < e.opts.Lease && e.opts.Lease < heartbeat { // it may have been reloaded since New
 		return e.opts.Lease
 	}
-	return e.r.ReloadableConfig().HeartbeatTimeout / 10 * 9
+	return heartbeat / 10 * 9
 }
 
 func (e *Elector) transferTimeout() time.Duration {

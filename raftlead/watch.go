@@ -94,7 +94,16 @@ func (w *Watch) observe(data any) {
 	switch data := data.(type) {
 	case raft.LeaderObservation:
 		w.mu.Lock()
-		w.append(w.transition(w.r.State(), data.LeaderID, data.LeaderAddr))
+		state := w.r.State()
+		t := w.transition(state, data.LeaderID, data.LeaderAddr)
+		// Raft handles heartbeats beside its main loop. So an election may be told after another
+		// goroutine has taken it back, which tells of that itself; and the leader of
+		// before may be set by a heartbeat that was on its way during an election.
+		late := t.Leader != data.LeaderID
+		stale := state == raft.Leader && w.now.Load().Leading && !t.Leading && t.Leader != ""
+		if !late && !stale {
+			w.append(t)
+		}
 		w.mu.Unlock()
 	case raft.RaftState:
 		// The leader is set after the state, and taken back before it. That is enough,
