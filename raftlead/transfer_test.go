@@ -146,6 +146,7 @@ func TestATransferToWhoFailsIsToldAndAnotherTermMayBegin(t *testing.T) {
 			to.cannotWin(true)
 			began := time.Now()
 			err := l.TransferTo(t.Context(), to.id)
+			took := time.Since(began)
 			switch now := s.elector.Now(); {
 			case errors.Is(err, ErrNotTransferred):
 				switch {
@@ -163,7 +164,7 @@ func TestATransferToWhoFailsIsToldAndAnotherTermMayBegin(t *testing.T) {
 			default:
 				t.Errorf("%v, and %v", err, now)
 			}
-			if took := time.Since(began); took > l.e.transferTimeout() {
+			if took > l.e.transferTimeout() {
 				t.Errorf("took %v", took)
 			}
 			c.close()
