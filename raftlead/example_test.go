@@ -27,6 +27,7 @@ type server struct {
 	elector *raftlead.Elector
 	net     *raft.InmemTransport
 	log     *disk
+	all     []*server
 }
 
 // start starts a cluster of one server for each id, in which nobody leads yet.
@@ -38,7 +39,10 @@ func start(ids ...raft.ServerID) (servers []*server, stop func()) {
 		members.Servers = append(members.Servers, raft.Server{ID: id, Address: addr})
 	}
 	for _, s := range servers {
+		s.all = servers
 		connect(s, servers...)
+	}
+	for _, s := range servers {
 		s.run(members)
 	}
 	return servers, func() {
@@ -74,15 +78,23 @@ func config(id raft.ServerID) *raft.Config {
 	return conf
 }
 
-// elect makes the server the leader, as one that transfers its leadership does it.
+// elect makes the server the leader: by a transfer, or, where nobody leads, as if by one.
 func (s *server) elect() {
-	for !s.elector.Now().Leading {
-		connect(s, s)
-		err := s.net.TimeoutNow(s.id, s.net.LocalAddr(),
-			&raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}, &raft.TimeoutNowResponse{})
-		check(err)
-		s.await(func(t raftlead.Transition) bool { return t.Leader != "" })
+	for now := s.elector.Now(); !now.Leading; now = s.elector.Now() {
+		if s.transfer() == nil {
+			s.await(func(t raftlead.Transition) bool { return t.Leading || t.Leader != "" && t.Term > now.Term })
+		}
 	}
+}
+
+func (s *server) transfer() error {
+	for _, peer := range s.all {
+		if peer.elector.Now().Leading {
+			return peer.raft.LeadershipTransferToServer(s.id, s.net.LocalAddr()).Error()
+		}
+	}
+	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}
+	return s.net.TimeoutNow(s.id, s.net.LocalAddr(), &raft.TimeoutNowRequest{RPCHeader: header}, &raft.TimeoutNowResponse{})
 }
 
 // await waits until the server knows of a leader, or of none, as it should.
