@@ -58,7 +58,7 @@ func (l *Leadership) lead(ctx context.Context, work func(context.Context, tenure
 	}
 	<-l.ctx.Done() // at once
 	cause := l.Cause()
-	if l.byOthers() {
+	if byOthers(cause) {
 		if to := l.to.Load(); to != nil {
 			_ = l.passOn(ctx, to) // it is led here again, then
 		}

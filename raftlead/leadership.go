@@ -119,14 +119,17 @@ func (l *Leadership) attend() {
 	<-l.ctx.Done() // at once
 	l.e.present.CompareAndSwap(l, nil)
 	l.e.opts.Logger.Info("term ended", "server", l.e.id, "raft_term", l.at.Term, "token", l.token, "cause", l.Cause())
-	if !l.led && (l.byOthers() || errors.Is(l.Cause(), ErrClosed)) && l.to.Load() == nil {
-		l.over()
-	}
 }
 
-// end makes the term not held, then cancels its context. The first cause counts.
+// end makes the term not held, then cancels its context. The first cause counts. Who has lost a
+// term and waits for that may campaign at once.
 func (l *Leadership) end(cause error) {
-	l.ended.Store(true)
+	if !l.ended.CompareAndSwap(false, true) {
+		return
+	}
+	if !l.led && (byOthers(cause) || errors.Is(cause, ErrClosed)) && l.to.Load() == nil {
+		l.over()
+	}
 	l.cancel(cause)
 }
 
@@ -229,7 +232,6 @@ func (l *Leadership) leave(ctx context.Context, cause error, to *raft.ServerID) 
 }
 
 // byOthers: the term was not ended by its function, or by who called Lead.
-func (l *Leadership) byOthers() bool {
-	cause := l.Cause()
+func byOthers(cause error) bool {
 	return errors.Is(cause, tenure.ErrLost) || errors.Is(cause, tenure.ErrYielded)
 }

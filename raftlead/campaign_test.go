@@ -1,0 +1,22 @@
+package raftlead
+
+import (
+	"testing"
+	"testing/synctest"
+)
+
+// Who waits for the end of a term by its context, or finds it by Held, may campaign at once:
+// there is no moment at which the term is lost, and still in the way.
+func TestWhoHasLostATermMayCampaignAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCluster(t, 1, Options{})[0]
+		for range 1000 {
+			term, err := s.elector.Campaign(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { term.end(ErrSteppedDown) }()
+			<-term.Context().Done()
+		}
+	})
+}
