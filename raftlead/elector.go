@@ -238,6 +238,7 @@ func (e *Elector) ask(ctx context.Context, gone <-chan struct{}, request func() 
 
 // begin starts a term, which may be over already: its Cause says so then.
 func (e *Elector) begin(l *Leadership, began protocol.Instant) *Leadership {
+	l.began = began
 	l.prove(began) // a quorum has answered the barrier
 	e.present.Store(l)
 	e.prove()

@@ -91,18 +91,36 @@ func (e *Elector) successors(term uint64) []raft.Server {
 	return servers
 }
 
-// canLead refuses a server that would not be elected.
-func (e *Elector) canLead(term uint64, id raft.ServerID) error {
+// canLead refuses a server that would not be elected. One that has not answered yet in a term that
+// is younger than a Lease is given the time to.
+func (l *Leadership) canLead(ctx context.Context, id raft.ServerID) error {
+	e := l.e
 	isID := func(s raft.Server) bool { return s.ID == id }
-	if !slices.ContainsFunc(e.successors(term), isID) {
+	if !slices.ContainsFunc(e.successors(l.at.Term), isID) {
 		return fmt.Errorf("%w: %q is no voter of this cluster", tenure.ErrNotCandidate, id)
 	}
-	if e.witness == nil {
-		return nil
-	}
-	now, lease := e.clockNow(), e.lease()
-	if heard, ok := e.witness.heard(term, id); !ok || !now.Before(heard.Add(lease)) {
-		return fmt.Errorf("%w: %q has not answered for %v", tenure.ErrNotCandidate, id, lease)
+	for e.witness != nil {
+		now, lease := e.clockNow(), e.lease()
+		heard, ok := e.witness.heard(l.at.Term, id)
+		switch {
+		case ok && now.Before(heard.Add(lease)):
+			return nil
+		case ok || !now.Before(l.began.Add(lease)):
+			return fmt.Errorf("%w: %q has not answered for %v", tenure.ErrNotCandidate, id, lease)
+		}
+		pause := time.NewTimer(e.pause())
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+		case <-l.ctx.Done():
+		}
+		pause.Stop()
+		if l.ctx.Err() != nil {
+			return l.Cause()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
 	return nil
 }

@@ -18,8 +18,9 @@ import (
 // Leadership is one term of this server. It is a tenure.Term.
 type Leadership struct {
 	e      *Elector
-	at     Transition      // the election,
-	gone   <-chan struct{} // and its end
+	began  protocol.Instant // before the barrier
+	at     Transition       // the election,
+	gone   <-chan struct{}  // and its end
 	token  tenure.Token
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -210,7 +211,7 @@ func (l *Leadership) transferTo(ctx context.Context, id raft.ServerID) error {
 	if id == l.e.id {
 		return nil
 	}
-	if err := l.e.canLead(l.at.Term, id); err != nil {
+	if err := l.canLead(ctx, id); err != nil {
 		return err
 	}
 	return l.leave(ctx, fmt.Errorf("%w to %s", tenure.ErrTransferred, id), &id)
