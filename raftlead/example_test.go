@@ -8,6 +8,7 @@ import (
 	"log"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -28,6 +29,7 @@ type server struct {
 	net     *raft.InmemTransport
 	log     *disk
 	all     []*server
+	late    atomic.Pointer[chan struct{}] // answers come when it is closed
 }
 
 // start starts a cluster of one server for each id, in which nobody leads yet.
@@ -59,7 +61,7 @@ func start(ids ...raft.ServerID) (servers []*server, stop func()) {
 
 // run starts a server, without a word.
 func (s *server) run(members raft.Configuration) {
-	witness := raftlead.NewWitness(s.net)
+	witness := raftlead.NewWitness(wire{s.net, s})
 	conf := config(s.id)
 	snapshots := raft.NewInmemSnapshotStore()
 	check(raft.BootstrapCluster(conf, s.log, s.log, snapshots, witness.Transport(), members))
@@ -146,6 +148,20 @@ func (fsm) Apply(l *raft.Log) any {
 
 func (fsm) Snapshot() (raft.FSMSnapshot, error) { return nil, errors.New("no snapshots") }
 func (fsm) Restore(io.ReadCloser) error         { return nil }
+
+// wire is a transport whose answers can be held up.
+type wire struct {
+	*raft.InmemTransport
+	s *server
+}
+
+func (w wire) AppendEntries(id raft.ServerID, addr raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	err := w.InmemTransport.AppendEntries(id, addr, req, resp)
+	if late := w.s.late.Load(); late != nil {
+		<-*late
+	}
+	return err
+}
 
 // disk is a log store that can be made to hang.
 type disk struct {
