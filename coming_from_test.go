@@ -615,6 +615,7 @@ func TestComingFromRefusesAPageThatIsWrong(t *testing.T) {
 		"an Example in the prose":        {"\n## ", "\nSee `Example_nothing`.\n\n## ", "no Example_nothing"},
 		"an Example of another package":  {"`cluster.ExampleNode_stop`", "`ExampleNode_stop`", "no ExampleNode_stop"},
 		"an Example of no package":       {"`Example_tryLock`", "`cluster.Example_tryLock`", "no cluster.Example_tryLock"},
+		"an Example of raftlead":         {"`raftlead.ExampleWatch`", "`cluster.ExampleWatch`", "no cluster.ExampleWatch"},
 		"a Test that does not exist":     {"`TestManagerStartsOnce`", "`TestManagerStartsTwice`", "no TestManagerStartsTwice"},
 		"a name that is missing":         {"| `Session.Orphan` |", "| `Session` |", "no row of a table for Session.Orphan"},
 		"a name that is not exported":    {"| `Session.Orphan` |", "| `Session.Orphans` |", "does not export Session.Orphans"},
