@@ -285,7 +285,7 @@ var raftNames = map[string]any{
 	"FailedHeartbeatObservation":      raft.FailedHeartbeatObservation{},
 	"ResumedHeartbeatObservation":     raft.ResumedHeartbeatObservation{},
 	"Raft.State":                      (*raft.Raft).State,
-	"Raft.Leader":                     (*raft.Raft).Leader, //nolint:staticcheck // deprecated, and on the page
+	"Raft.Leader":                     (*raft.Raft).Leader,
 	"Raft.LeaderWithID":               (*raft.Raft).LeaderWithID,
 	"Raft.CurrentTerm":                (*raft.Raft).CurrentTerm,
 	"Raft.VerifyLeader":               (*raft.Raft).VerifyLeader,
