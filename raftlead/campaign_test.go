@@ -20,3 +20,21 @@ func TestWhoHasLostATermMayCampaignAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// Nor is there one before anybody has noticed the loss.
+func TestATermThatRaftHasTakenIsInNobodysWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCluster(t, 1, Options{})[0]
+		w := s.elector.watch
+		for range 1000 {
+			term, err := s.elector.Campaign(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.mu.Lock()
+			w.append(Transition{Term: term.RaftTerm()})
+			w.append(Transition{Term: term.RaftTerm(), Leading: true, Leader: s.id})
+			w.mu.Unlock()
+		}
+	})
+}
