@@ -72,6 +72,10 @@ compare: etcd ## beside the packages of others over a real etcd; for a quiet mac
 nodes: etcd ## clusters of 50 nodes, over etcd and SQLite; for a quiet machine
 	cd test/bench && GOWORK=off $(GO) run . -only nodes
 
+.PHONY: raft
+raft: ## the leadership of raft clusters, beside raft alone; for a quiet machine
+	cd test/bench && GOWORK=off $(GO) run . -only raft
+
 .PHONY: interop
 interop: tools ## with what others have: managers of controller-runtime, and what docs/coming-from.md says of others
 	cd test/interop && export GOWORK=off && $(GO) mod tidy -diff && $(GO) vet ./... && \

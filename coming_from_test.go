@@ -552,7 +552,7 @@ func Example_readModifyWrite() {
 
 // origin is a package that the page has tables of: of these names, as of this
 // version. The root module requires nothing, so no compiler can compare the two;
-// test/interop does for those of Kubernetes and Consul.
+// test/interop does for those of Kubernetes and Consul, and raftlead for raft's.
 type origin struct {
 	head    string // of the first column
 	version string
@@ -569,6 +569,7 @@ var origins = []origin{
 	{"server/member", horaeMetaVersion, horaeMetaNames},
 	{"pkg/election", pdVersion, pdNames},
 	{"gigo-lib cluster", gigoVersion, gigoNames},
+	{"hashicorp/raft", raftVersion, raftNames},
 }
 
 // concurrencyVersion is that of go.etcd.io/etcd/client/v3.
@@ -614,6 +615,7 @@ func TestComingFromRefusesAPageThatIsWrong(t *testing.T) {
 		"an Example in the prose":        {"\n## ", "\nSee `Example_nothing`.\n\n## ", "no Example_nothing"},
 		"an Example of another package":  {"`cluster.ExampleNode_stop`", "`ExampleNode_stop`", "no ExampleNode_stop"},
 		"an Example of no package":       {"`Example_tryLock`", "`cluster.Example_tryLock`", "no cluster.Example_tryLock"},
+		"an Example of raftlead":         {"`raftlead.ExampleWatch`", "`cluster.ExampleWatch`", "no cluster.ExampleWatch"},
 		"a Test that does not exist":     {"`TestManagerStartsOnce`", "`TestManagerStartsTwice`", "no TestManagerStartsTwice"},
 		"a name that is missing":         {"| `Session.Orphan` |", "| `Session` |", "no row of a table for Session.Orphan"},
 		"a name that is not exported":    {"| `Session.Orphan` |", "| `Session.Orphans` |", "does not export Session.Orphans"},
@@ -704,13 +706,15 @@ func wrongInComingFrom(page string, examples map[string]bool) (wrong []string) {
 const embedded = "<!-- embedded -->"
 
 // shown returns the names by which the page can show something: of Examples of the
-// root package, of those of package cluster, which have its name in front, and of Tests
-// of all modules.
+// root package, of those of cluster and raftlead, which have the package's name in front, and of
+// Tests of all modules.
 func shown(t *testing.T) map[string]bool {
 	t.Helper()
 	found := testsWritten(t)
 	maps.Copy(found, examplesThatRun(t, ".", ""))
-	maps.Copy(found, examplesThatRun(t, "cluster", "cluster."))
+	for _, pkg := range []string{"cluster", "raftlead"} {
+		maps.Copy(found, examplesThatRun(t, pkg, pkg+"."))
+	}
 	return found
 }
 

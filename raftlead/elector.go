@@ -113,6 +113,9 @@ func (e *Elector) isClosed() bool {
 
 // enter makes the caller the one candidate of this server.
 func (e *Elector) enter() error {
+	if l := e.present.Load(); l != nil {
+		l.Held() // ends it, if it is lost and nobody has looked since
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {

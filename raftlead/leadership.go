@@ -176,7 +176,7 @@ func (l *Leadership) verify(ctx context.Context) error {
 			return ctx.Err()
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrSteppedDown, err)
-		case l.alone.Load() || proved.Mono >= asked.Mono:
+		case l.alone.Load() || proved.Mono > asked.Mono:
 			return nil
 		}
 		select {

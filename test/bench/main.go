@@ -1,6 +1,7 @@
 // Command bench measures Tenure beside etcd's own election package, and client-go's
 // where that is fair, on one etcd cluster of three members that it starts, in
-// turns; and clusters of nodes, there and on SQLite. It prints tables and can draw them.
+// turns; clusters of nodes, there and on SQLite; and the leadership of raft clusters. It
+// prints tables and can draw them.
 //
 //	make etcd && cd test/bench && go run . [-short] [-only PART] [-candidates N] [-draw DIR]
 //
@@ -32,17 +33,18 @@ type plan struct {
 	idle      time.Duration
 	many      int // elections for the memory
 	cluster   nodesPlan
+	raft      raftPlan
 }
 
 var (
-	full  = plan{[]int{2, 10, 100, 1000}, 100, 10, 1000, 10 * time.Second, 5, 20 * time.Second, 10_000, nodesPlan{50, 100, 100, 500, time.Minute}}
-	short = plan{[]int{2, 10}, 20, 1, 20, time.Second, 1, 3 * time.Second, 100, nodesPlan{5, 10, 5, 10, 2 * time.Second}}
+	full  = plan{[]int{2, 10, 100, 1000}, 100, 10, 1000, 10 * time.Second, 5, 20 * time.Second, 10_000, nodesPlan{50, 100, 100, 500, time.Minute}, raftPlan{20, 100, 10, time.Minute, 5_000_000}}
+	short = plan{[]int{2, 10}, 20, 1, 20, time.Second, 1, 3 * time.Second, 100, nodesPlan{5, 10, 5, 10, 2 * time.Second}, raftPlan{2, 5, 2, 2 * time.Second, 10_000}}
 )
 
 func main() {
 	brief := flag.Bool("short", false, "a little of everything, to see that it works")
 	draw := flag.String("draw", "", "a folder for pictures")
-	only := flag.String("only", "", "one part: handover, legs, failover, throughput, cost, memory or nodes")
+	only := flag.String("only", "", "one part: handover, legs, failover, throughput, cost, memory, nodes or raft")
 	candidates := flag.Int("candidates", 0, "only this size of an election")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -67,14 +69,17 @@ func main() {
 }
 
 func run(ctx context.Context, p plan, only, draw string) (err error) {
-	cluster, err := etcdtest.Start(ctx, etcdtest.Options{Members: 3})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, cluster.Close()) }()
 	fmt.Printf("%s, %s/%s, %d cores, %s; etcd: 3 members on this host, without fsync\n",
 		time.Now().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
-	b := &bench{plan: p, endpoints: cluster.Endpoints()}
+	b := &bench{plan: p}
+	if only != raftPart {
+		cluster, err := etcdtest.Start(ctx, etcdtest.Options{Members: 3})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, cluster.Close()) }()
+		b.endpoints = cluster.Endpoints()
+	}
 	for _, part := range []struct {
 		name string
 		run  func(context.Context) error
@@ -86,6 +91,7 @@ func run(ctx context.Context, p plan, only, draw string) (err error) {
 		{"cost", b.cost},
 		{"memory", b.memory},
 		{"nodes", b.nodes},
+		{raftPart, b.raftClusters},
 	} {
 		if only != "" && only != part.name {
 			continue
