@@ -272,3 +272,11 @@ func isClosed(c <-chan struct{}) bool {
 		return false
 	}
 }
+
+// leads: the server leads, as far as the Tracker has seen.
+func (t *Tracker) leads(id raft.ServerID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.servers[id]
+	return s != nil && s.leadership != nil
+}
