@@ -79,9 +79,10 @@ func (c *Cluster) follow(leader *Server, l *Leadership) bool {
 	})
 }
 
-// Depose has the leader lose its leadership, by cutting it off until raft steps down
-// there: that takes raft's Config.LeaderLeaseTimeout. Then it is connected again. What Hold keeps
-// on the leader will never arrive.
+// Depose has the leader lose its leadership. It waits until all servers that can be reached have
+// what is in the leader's log, so that each of them can be elected, but for what Hold keeps
+// from them, which will never arrive. Then it cuts the leader off until raft steps down there, which takes
+// Config.LeaderLeaseTimeout, and connects it again.
 //
 // Errors: tenure.ErrInvalid if nobody leads, or there is one server alone, which raft never
 // deposes; ErrTimeout; and that of ctx.
@@ -95,9 +96,18 @@ func (c *Cluster) Depose(ctx context.Context) error {
 	case len(c.servers) == 1:
 		return fmt.Errorf("depose %q: %w", leader.id, invalid("it is the only server; give a cluster more of them"))
 	}
+	upTo := leader.sends()
+	err := c.await(ctx, func() bool {
+		return leader.Raft().State() != raft.Leader || !slices.ContainsFunc(c.servers, func(s *Server) bool {
+			return s.reachable() && s.Raft().LastIndex() < upTo
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("depose %q: not all others have its log: %w", leader.id, err)
+	}
 	leader.keepOut(true)
 	defer leader.keepOut(false)
-	err := c.await(ctx, func() bool { return leader.Raft().State() != raft.Leader && !c.tracker.leads(leader.id) })
+	err = c.await(ctx, func() bool { return leader.Raft().State() != raft.Leader && !c.tracker.leads(leader.id) })
 	if err != nil {
 		return fmt.Errorf("depose %q: %w", leader.id, err)
 	}

@@ -175,6 +175,20 @@ func (s *Server) holds(args *raft.AppendEntriesRequest) *Hold {
 	return h
 }
 
+// sends is the index up to which the log of this server is to arrive at others.
+func (s *Server) sends() uint64 {
+	last, h := s.Raft().LastIndex(), s.present()
+	if h == nil || h.stage == Committed {
+		return last
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.index != 0 {
+		last = h.index - 1
+	}
+	return last
+}
+
 // enqueued keeps a request that is to be sent.
 func (h *Hold) enqueued() error {
 	if h == nil || h.stage != Enqueued {
