@@ -569,6 +569,7 @@ var origins = []origin{
 	{"server/member", horaeMetaVersion, horaeMetaNames},
 	{"pkg/election", pdVersion, pdNames},
 	{"gigo-lib cluster", gigoVersion, gigoNames},
+	{"raft-test election", raftTestVersion, raftTestNames},
 }
 
 // concurrencyVersion is that of go.etcd.io/etcd/client/v3.
@@ -704,13 +705,14 @@ func wrongInComingFrom(page string, examples map[string]bool) (wrong []string) {
 const embedded = "<!-- embedded -->"
 
 // shown returns the names by which the page can show something: of Examples of the
-// root package, of those of package cluster, which have its name in front, and of Tests
-// of all modules.
+// root package, of those of packages cluster and raftleadtest, which have their names in
+// front, and of Tests of all modules.
 func shown(t *testing.T) map[string]bool {
 	t.Helper()
 	found := testsWritten(t)
 	maps.Copy(found, examplesThatRun(t, ".", ""))
 	maps.Copy(found, examplesThatRun(t, "cluster", "cluster."))
+	maps.Copy(found, examplesThatRun(t, "raftlead/raftleadtest", "raftleadtest."))
 	return found
 }
 

@@ -463,6 +463,35 @@ func TestLeadRunsOnEachServerForAsLongAsItIsUp(t *testing.T) {
 	})
 }
 
+// A command that nobody knew to be committed is there when the next leader's work begins.
+func TestATermBeginsWithAllThatEarlierLeadersHaveCommitted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var c *raftleadtest.Cluster
+		began := make(chan string, 2)
+		c = newCluster(t, raftleadtest.ClusterOptions{
+			Lead: func(ctx context.Context, id raft.ServerID, t tenure.Term) error {
+				began <- fmt.Sprintf("%s with %q", id, c.Server(id).FSM())
+				<-ctx.Done()
+				return nil
+			},
+		})
+		elect(t, c, "0")
+		if got, want := <-began, `0 with ""`; got != want {
+			t.Errorf("began %s, want %s", got, want)
+		}
+		hold, err := c.Hold(raftleadtest.Appended, 1)
+		must(t, err)
+		propose(c, "a")
+		must(t, hold.Wait(t.Context()))
+		must(t, c.Depose(t.Context()))
+		elect(t, c, "1")
+		if got, want := <-began, `1 with "a"`; got != want {
+			t.Errorf("began %s, want %s", got, want)
+		}
+	})
+}
+
 // The Electors of a Cluster are those of package raftlead: leaderships can be passed on, and a
 // Strict Tracker is told before.
 func TestALeadershipIsPassedOnInACluster(t *testing.T) {
