@@ -340,6 +340,7 @@ func TestAServerStartsAgainOverWhatItHadStored(t *testing.T) {
 		c := newCluster(t, raftleadtest.ClusterOptions{})
 		l := elect(t, c, "0")
 		must(t, propose(c, "a").Error())
+		have(t, c, "a") // or another might lack it, and not be elected
 		old := c.Server("0").Raft()
 		must(t, c.Shutdown(t.Context(), "0"))
 		if old.State() != raft.Shutdown || !closed(l.Lost()) {

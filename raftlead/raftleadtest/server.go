@@ -184,8 +184,8 @@ func (r *run) lead(work func(context.Context, tenure.Term) error) {
 	}
 }
 
-// Shutdown stops a server as a crash would: nobody is told. It returns when nothing of it
-// runs any more.
+// Shutdown stops a server as a crash would: nobody is told, and others may lack what it has
+// committed; see Settle. It returns when nothing of it runs any more.
 //
 // Errors: ErrUnknown, tenure.ErrInvalid for one that is not up, ErrTimeout for a raft or a function of Lead
 // that does not end, and that of ctx.
