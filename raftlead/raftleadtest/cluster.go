@@ -65,7 +65,6 @@ type Cluster struct {
 	mu        sync.Mutex
 	candidate raft.ServerID // that Elect is for
 	free      bool          // any server may stand for election
-	closed    bool
 }
 
 // NewCluster starts a cluster, in which nobody leads yet.
@@ -163,9 +162,6 @@ func (c *Cluster) Leader() *Server {
 func (c *Cluster) Close() error { return c.close() }
 
 func (c *Cluster) closeOnce() error {
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
 	found := c.tracker.Err()
 	c.tracker.Ignore()
 	for _, s := range c.servers { // before any of them stops to answer

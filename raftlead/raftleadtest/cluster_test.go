@@ -464,6 +464,32 @@ func TestLeadRunsOnEachServerForAsLongAsItIsUp(t *testing.T) {
 	})
 }
 
+func TestLeadIsCalledAgainAfterItHasReturned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		calls := make(chan raft.ServerID)
+		c, err := raftleadtest.NewCluster(raftleadtest.ClusterOptions{
+			Lead: func(ctx context.Context, id raft.ServerID, _ tenure.Term) error {
+				select {
+				case calls <- id:
+				case <-ctx.Done():
+				}
+				return errors.New("it goes wrong") // so the leadership is passed on
+			},
+		})
+		must(t, err)
+		defer func() { must(t, c.Close()) }()
+		elect(t, c, "0")
+		called := map[raft.ServerID]int{}
+		for range 4 { // on three servers
+			called[<-calls]++
+		}
+		if called["0"] == 0 || len(called) < 2 {
+			t.Errorf("called %v", called)
+		}
+	})
+}
+
 // A command that nobody knew to be committed is there when the next leader's work begins.
 func TestATermBeginsWithAllThatEarlierLeadersHaveCommitted(t *testing.T) {
 	t.Parallel()
@@ -580,7 +606,6 @@ func TestAnFSMIsGivenWhatItsKindIsGiven(t *testing.T) {
 	})
 }
 
-// stubborn does not return when its context ends.
 func TestCloseNamesWhatGoesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

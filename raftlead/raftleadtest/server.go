@@ -129,13 +129,7 @@ func (c *Cluster) Start(id raft.ServerID) error {
 }
 
 func (s *Server) start() (err error) {
-	s.c.mu.Lock()
-	closed := s.c.closed
-	s.c.mu.Unlock()
-	switch {
-	case closed:
-		return ErrClosed
-	case s.up():
+	if s.up() {
 		return invalid("it is up; shut it down first")
 	}
 	r := &run{led: make(chan struct{})}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"sync"
 	"time"
 
@@ -120,9 +119,6 @@ func (t *Tracker) follow(s *tracked, transitions iter.Seq2[raftlead.Transition, 
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		cause = ErrClosed
-	}
 	s.lose(cause)
 }
 
@@ -130,8 +126,11 @@ func (t *Tracker) follow(s *tracked, transitions iter.Seq2[raftlead.Transition, 
 func (t *Tracker) see(s *tracked, tr raftlead.Transition) (violations []error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
 	violated := func(rule error) {
-		if !t.ignored && !t.closed {
+		if !t.ignored {
 			violations = append(violations, fmt.Errorf("server %q: %w: it %v", s.id, rule, tr))
 		}
 	}
@@ -172,7 +171,7 @@ func (t *Tracker) see(s *tracked, tr raftlead.Transition) (violations []error) {
 			f.end(s.leadership, nil)
 		}
 	}
-	s.waiting = slices.DeleteFunc(s.waiting, func(f *Future) bool { return isClosed(f.done) })
+	s.waiting = nil // those that are too late have a timer
 	if t.opts.Strict && !expected {
 		violated(ErrUnexpected)
 	}
