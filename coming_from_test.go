@@ -11,6 +11,7 @@ import (
 	"log"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -570,6 +571,7 @@ var origins = []origin{
 	{"pkg/election", pdVersion, pdNames},
 	{"gigo-lib cluster", gigoVersion, gigoNames},
 	{"hashicorp/raft", raftVersion, raftNames},
+	{"raft-test election", raftTestVersion, raftTestNames},
 }
 
 // concurrencyVersion is that of go.etcd.io/etcd/client/v3.
@@ -706,14 +708,14 @@ func wrongInComingFrom(page string, examples map[string]bool) (wrong []string) {
 const embedded = "<!-- embedded -->"
 
 // shown returns the names by which the page can show something: of Examples of the
-// root package, of those of cluster and raftlead, which have the package's name in front, and of
+// root package, of those of other packages, which have the package's name in front, and of
 // Tests of all modules.
 func shown(t *testing.T) map[string]bool {
 	t.Helper()
 	found := testsWritten(t)
 	maps.Copy(found, examplesThatRun(t, ".", ""))
-	for _, pkg := range []string{"cluster", "raftlead"} {
-		maps.Copy(found, examplesThatRun(t, pkg, pkg+"."))
+	for _, dir := range []string{"cluster", "raftlead", "raftlead/raftleadtest"} {
+		maps.Copy(found, examplesThatRun(t, dir, path.Base(dir)+"."))
 	}
 	return found
 }
