@@ -15,12 +15,8 @@ import (
 // on. Every server does this for as long as it lives: raft may elect any.
 func (s *server) campaign(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := s.elector.Lead(ctx, s.lead)
-		if errors.Is(err, raftlead.ErrShutdown) {
-			return
-		}
-		if err != nil {
-			s.say("leads no more: %v", err)
+		if err := s.elector.Lead(ctx, s.lead); err != nil && !errors.Is(err, context.Canceled) {
+			s.say("does not lead: %v", err)
 			pause(ctx, s.heartbeat)
 		}
 	}
