@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// The leader is killed, and told to stop, by turns. Its work moves, what was answered is not lost, and
+// it comes back as a follower.
+func TestWorkMoves(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	f := newFleet(ctx, t, whole)
+	f.startAll()
+	f.agreed()
+	client := startClient(ctx, f)
+
+	gaps := map[string][]time.Duration{}
+	for i := range 6 {
+		leader, token := f.agreed()
+		f.worksAfter(monotonic(), leader, token)
+		client.writesMore(f)
+		how := "killed"
+		if i%2 == 0 {
+			_ = f.stop(leader, (*process).kill) // says that it was killed
+		} else {
+			how = "told to stop"
+			if err := f.stop(leader, (*process).terminate); err != nil {
+				t.Errorf("%s was told to stop: %v", leader, err)
+			}
+		}
+		next := f.successor(leader, token)
+		gaps[how] = append(gaps[how], f.gap(leader, next.token))
+		client.writesMore(f)
+		f.startOne(leader)
+		if again, _ := f.agreed(); again == leader {
+			t.Errorf("%s came back, and leads", leader)
+		}
+	}
+	t.Logf("time without work: %v", gaps)
+	if killed, told := slices.Min(gaps["killed"]), slices.Min(gaps["told to stop"]); told >= killed {
+		t.Errorf("without work for %v when the leader is told to stop, and for %v when it is killed", told, killed)
+	}
+	f.ordered()
+
+	answered := client.stop()
+	for i, id := range answered {
+		key := fmt.Sprint("key-", i)
+		if value, err := f.get(ctx, id, key); err != nil || value != fmt.Sprint(i) {
+			t.Fatalf("%s was answered, and is %q (%v)", key, value, err)
+		}
+	}
+	t.Logf("%d writes were answered", len(answered))
+}
+
+// terminate tells a server to stop as people do.
+func (p *process) terminate() {
+	if p.cmd.Process.Signal(syscall.SIGTERM) != nil { // on Windows
+		p.tell()
+	}
+}
+
+// client writes key after key, asking one server after the other.
+type client struct {
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	answered []raft.ServerID // to the put of which key, by whom
+}
+
+func startClient(ctx context.Context, f *fleet) *client {
+	ctx, cancel := context.WithCancel(ctx)
+	c := &client{cancel: cancel}
+	ids := slices.Clone(f.ids) // of all, whoever runs
+	c.running.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			n := len(c.answered) // written here only
+			id := ids[i%len(ids)]
+			if f.put(ctx, id, fmt.Sprint("key-", n), fmt.Sprint(n)) == nil {
+				c.mu.Lock()
+				c.answered = append(c.answered, id)
+				c.mu.Unlock()
+			} else {
+				pause(ctx, 10*time.Millisecond)
+			}
+		}
+	})
+	f.t.Cleanup(func() { c.stop() })
+	return c
+}
+
+func (c *client) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.answered)
+}
+
+// writesMore waits until some more writes are answered.
+func (c *client) writesMore(f *fleet) {
+	f.t.Helper()
+	before := c.count()
+	f.until("writes are answered", func() bool { return c.count() >= before+10 })
+}
+
+func (c *client) stop() []raft.ServerID {
+	c.cancel()
+	c.running.Wait()
+	return c.answered
+}

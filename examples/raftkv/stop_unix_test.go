@@ -1,0 +1,57 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/tenure-go/tenure"
+)
+
+// A leader whose process is stopped for longer than its term begins nothing any more when it
+// goes on.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	f, leader, token, on := stopped(t, whole)
+	for range 3 { // also when it has heard of the new leader
+		f.agreed()
+	}
+	for _, u := range f.all() {
+		if u.by == leader && u.token == token && u.begin > on {
+			t.Errorf("%s begins with token %d, %v after it went on", leader, token, u.begin-on)
+		}
+	}
+}
+
+// One that does not ask is found.
+func TestStoppedStubborn(t *testing.T) {
+	t.Parallel()
+	f, leader, token, on := stopped(t, stubborn)
+	f.worksAfter(on, leader, token)
+}
+
+// stopped stops the leader's process until another server works, and returns when it went on.
+func stopped(t *testing.T, what string) (f *fleet, leader raft.ServerID, token tenure.Token, on time.Duration) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	f = newFleet(ctx, t, what)
+	f.startAll()
+	leader, token = f.agreed()
+	f.worksAfter(monotonic(), leader, token)
+	process := f.processes[leader].cmd.Process
+	if err := process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	next := f.successor(leader, token)
+	f.worksAfter(monotonic(), next.by, next.token)
+	on = monotonic()
+	if err := process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	return f, leader, token, on
+}
