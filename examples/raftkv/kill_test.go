@@ -58,6 +58,11 @@ func TestWorkMoves(t *testing.T) {
 			t.Fatalf("%s was answered, and is %q (%v)", key, value, err)
 		}
 	}
+	for _, id := range f.ids {
+		if !slices.Contains(answered, id) {
+			t.Errorf("no write was answered that %s was asked, who sends clients on", id)
+		}
+	}
 	t.Logf("%d writes were answered", len(answered))
 }
 
