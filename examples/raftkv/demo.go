@@ -9,7 +9,7 @@ import (
 )
 
 // demonstrate starts three servers, writes, kills the one that leads, brings it back, tells
-// the next one to stop, and shows who has worked when.
+// the next one to stop, and shows who has begun to work when.
 func demonstrate(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "raftkv")
 	if err != nil {
@@ -25,7 +25,7 @@ func demonstrate(ctx context.Context) error {
 		return err
 	}
 	audit, err := os.ReadFile(filepath.Join(dir, auditFile))
-	say("the first and the last line of each term in the audit file:\n%s", ends(string(audit)))
+	say("%d sweeps are in the audit file; the first of each term:\n%s", strings.Count(string(audit), "\n"), firsts(string(audit)))
 	return err
 }
 
@@ -75,22 +75,17 @@ func play(ctx context.Context, c *cluster) error {
 	return nil
 }
 
-// ends picks the first and the last line of each term.
-func ends(audit string) string {
+// firsts picks the first line of each term.
+func firsts(audit string) string {
 	var picked strings.Builder
-	lines := strings.SplitAfter(audit, "\n")
-	term := func(i int) string { // what is before "sweeps", without the time
-		if i < 0 || i >= len(lines) {
-			return ""
-		}
-		_, line, _ := strings.Cut(lines[i], " ")
-		line, _, _ = strings.Cut(line, " sweeps")
-		return line
-	}
-	for i, line := range lines {
-		if term(i) != term(i-1) || term(i) != term(i+1) {
+	last := ""
+	for line := range strings.Lines(audit) {
+		_, term, _ := strings.Cut(line, " ") // without the time
+		term, _, _ = strings.Cut(term, " sweeps")
+		if term != last {
 			picked.WriteString(line)
 		}
+		last = term
 	}
 	return strings.TrimSpace(picked.String())
 }
