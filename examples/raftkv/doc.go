@@ -14,7 +14,7 @@
 //	lead.go    what it does while it leads
 //	kv.go      the state machine: what raft's log does to keys
 //	http.go    what clients may ask
-//	demo.go    the demonstration
+//	demo.go    the demonstration, over the processes of cluster.go
 //
 // # What the leader does
 //

@@ -29,7 +29,7 @@ type fleet struct {
 	ctx context.Context // of the test that waits
 }
 
-// newFleet prepares one for a test. Env is what its processes get besides.
+// newFleet prepares one for a test. What says what is wrong with its servers.
 func newFleet(ctx context.Context, t *testing.T, what string) *fleet {
 	dir := t.TempDir()
 	c, err := newCluster(dir)

@@ -46,8 +46,10 @@ func TestWorkMoves(t *testing.T) {
 		}
 	}
 	t.Logf("time without work: %v", gaps)
-	if killed, told := slices.Min(gaps["killed"]), slices.Min(gaps["told to stop"]); told >= killed {
-		t.Errorf("without work for %v when the leader is told to stop, and for %v when it is killed", told, killed)
+	// Nobody is elected before the others have missed the one who was killed for a heartbeat timeout. One
+	// who is told to stop passes the leadership on; not each time, perhaps, on a busy machine.
+	if told := slices.Min(gaps["told to stop"]); told >= heartbeat/2 {
+		t.Errorf("without work for %v at least when the leader is told to stop, want less than %v", told, heartbeat/2)
 	}
 	f.ordered()
 

@@ -110,8 +110,8 @@ func (s *server) recorded(file string) func(context.Context, *raftlead.Leadershi
 	}
 }
 
-// overtime is how long a stubborn server works after its term.
-const overtime = 5 * time.Second
+// overtime is how long a stubborn server works after its term, if it is not killed before.
+const overtime = 30 * time.Second
 
 // stubbornly does not ask whether it may.
 func (s *server) stubbornly(file string) func(context.Context, *raftlead.Leadership) error {

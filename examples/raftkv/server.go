@@ -119,7 +119,7 @@ func (s *server) serve(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, s.close())
 	}
-	web := &http.Server{Handler: s.handler(), ReadHeaderTimeout: s.heartbeat}
+	web := &http.Server{Handler: http.TimeoutHandler(s.handler(), 10*s.heartbeat, "timed out"), ReadHeaderTimeout: s.heartbeat}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
 

@@ -18,9 +18,8 @@ import (
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	f, leader, token, on := stopped(t, whole)
-	for range 3 { // also when it has heard of the new leader
-		f.agreed()
-	}
+	next, its := f.agreed() // it has heard of the new leader
+	f.worksAfter(monotonic(), next, its)
 	for _, u := range f.all() {
 		if u.by == leader && u.token == token && u.begin > on {
 			t.Errorf("%s begins with token %d, %v after it went on", leader, token, u.begin-on)
