@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"testing"
@@ -88,6 +89,9 @@ func (f *fleet) cutOff(net network, round int) (gap time.Duration, ok bool) {
 		f.t.Fatal(err)
 	}
 	cut := monotonic()
+	if code := f.read(leader); code < 300 || code == http.StatusNotFound {
+		f.t.Errorf("round %d: %s answers a read with %d although it is cut off", round+1, leader, code)
+	}
 	next := f.successor(leader, token)
 	f.worksAfter(monotonic(), next.by, next.token)
 	if err := net.heal(); err != nil {
@@ -104,6 +108,23 @@ func (f *fleet) cutOff(net network, round int) (gap time.Duration, ok bool) {
 	f.t.Logf("round %2d: %-8s of %s is lost: it works on for %8.3f ms, %s begins %8.3f ms later",
 		round+1, way.name, leader, ms(last-cut), next.by, ms(gap))
 	return gap, last > cut
+}
+
+// read asks a server for a key, and returns what itself answers: 0 if it does not.
+func (f *fleet) read(id raft.ServerID) int {
+	ctx, cancel := context.WithTimeout(f.ctx, 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.peers[id].http+"/kv/any", nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	itself := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := itself.Do(req)
+	if err != nil {
+		return 0
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
