@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
@@ -79,10 +79,11 @@ func (f *fleet) until(what string, holds func() bool) {
 	}
 }
 
-// agreed waits until one server works and all that run know of it.
+// agreed waits until one server works, after the call, and all that run know of it.
 func (f *fleet) agreed() (leader raft.ServerID, token tenure.Token) {
 	f.t.Helper()
-	f.until("all agree on who leads", func() bool {
+	at := monotonic()
+	f.until("all agree on who leads, and it works", func() bool {
 		leader, token = "", 0
 		var all []status
 		for id := range f.processes {
@@ -100,7 +101,7 @@ func (f *fleet) agreed() (leader raft.ServerID, token tenure.Token) {
 				return false
 			}
 		}
-		return true
+		return slices.ContainsFunc(f.all(), func(u unit) bool { return u.token == token && u.begin > at })
 	})
 	return leader, token
 }
@@ -113,26 +114,20 @@ func (f *fleet) statusOf(id raft.ServerID) (st status, err error) {
 	return st, err
 }
 
-// worksAfter waits until somebody has begun to work after a moment, as the leader says.
-func (f *fleet) worksAfter(at time.Duration, by raft.ServerID, token tenure.Token) {
-	f.t.Helper()
-	f.until(fmt.Sprintf("%s works", by), func() bool {
-		for _, u := range f.all() {
-			if u.token == token && u.by == by && u.begin > at {
-				return true
-			}
-		}
-		return false
-	})
-}
-
-// successor waits until another server has worked with a higher token, and returns its first term.
+// successor waits until another server works with a higher token, after the call, and returns the first
+// such term.
 func (f *fleet) successor(of raft.ServerID, token tenure.Token) (next work) {
 	f.t.Helper()
+	at := monotonic()
 	f.until("another server works than "+string(of), func() bool {
 		for _, w := range terms(f.all()) {
-			if w.token > token && w.by != of {
+			if w.token <= token || w.by == of {
+				continue
+			}
+			if next.units == 0 {
 				next = w
+			}
+			if w.end > at {
 				return true
 			}
 		}

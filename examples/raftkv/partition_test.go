@@ -63,7 +63,6 @@ func TestPartitionOfStubborn(t *testing.T) {
 		net := connect(t, f)
 		f.startAll()
 		leader, token := f.agreed()
-		f.worksAfter(monotonic(), leader, token)
 		if err := net.cut(leader, true, true); err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +82,6 @@ var ways = []struct {
 // did not work any more when it was cut off.
 func (f *fleet) cutOff(net network, round int) (gap time.Duration, ok bool) {
 	leader, token := f.agreed()
-	f.worksAfter(monotonic(), leader, token)
 	way := ways[round%len(ways)]
 	if err := net.cut(leader, way.sent, way.received); err != nil {
 		f.t.Fatal(err)
@@ -93,7 +91,6 @@ func (f *fleet) cutOff(net network, round int) (gap time.Duration, ok bool) {
 		f.t.Errorf("round %d: %s answers a read with %d although it is cut off", round+1, leader, code)
 	}
 	next := f.successor(leader, token)
-	f.worksAfter(monotonic(), next.by, next.token)
 	if err := net.heal(); err != nil {
 		f.t.Fatal(err)
 	}
