@@ -69,11 +69,12 @@ func TestWorkMoves(t *testing.T) {
 	t.Logf("%d writes were answered", len(answered))
 }
 
-// terminate tells a server to stop as people do.
+// terminate tells a server to stop as people do. One that does not has to say what it is waiting for.
 func (p *process) terminate() {
 	if p.cmd.Process.Signal(syscall.SIGTERM) != nil { // on Windows
 		p.tell()
 	}
+	time.AfterFunc(patience/2, func() { _ = p.cmd.Process.Signal(syscall.SIGQUIT) }) // or it has ended
 }
 
 // client writes key after key, asking one server after the other.
