@@ -61,7 +61,7 @@ func open(ctx context.Context, c config) (_ *server, err error) {
 		// No pipelines: one of raft v1.7.3 may wait for ever for an answer that nobody reads any more, when a
 		// follower has refused something, and with it Shutdown (github.com/hashicorp/raft/issues/612).
 		MaxRPCsInFlight: 1,
-		Timeout:               2 * c.heartbeat, // a connection that answers nothing is tried anew after that
+		Timeout:         2 * c.heartbeat, // a connection that answers nothing is tried anew after that
 	})
 	if err != nil {
 		return nil, err
