@@ -149,8 +149,8 @@ func (c *cluster) ask(ctx context.Context, method string, id raft.ServerID, path
 	if err != nil {
 		return "", err
 	}
-	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close() // it was read
 	if err == nil && resp.StatusCode >= 300 {
 		err = fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(text)))
 	}

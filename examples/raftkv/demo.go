@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,12 +11,12 @@ import (
 
 // demonstrate starts three servers, writes, kills the one that leads, brings it back, tells
 // the next one to stop, and shows who has begun to work when.
-func demonstrate(ctx context.Context) error {
+func demonstrate(ctx context.Context) (err error) {
 	dir, err := os.MkdirTemp("", "raftkv")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	c, err := newCluster(dir)
 	if err != nil {
 		return err

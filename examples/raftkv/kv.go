@@ -100,9 +100,8 @@ func (s *kv) Snapshot() (raft.FSMSnapshot, error) {
 
 // Restore implements raft.FSM.
 func (s *kv) Restore(from io.ReadCloser) error {
-	defer from.Close()
 	keys := map[string]item{}
-	if err := json.NewDecoder(from).Decode(&keys); err != nil {
+	if err := errors.Join(json.NewDecoder(from).Decode(&keys), from.Close()); err != nil {
 		return err
 	}
 	s.mu.Lock()

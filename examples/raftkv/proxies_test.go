@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"net"
 	"os/exec"
 	"sync"
@@ -94,13 +93,9 @@ func (p *proxies) carry(to, from net.Conn, w way) {
 	for {
 		n, err := from.Read(buf)
 		p.wait(w)
-		if _, failed := to.Write(buf[:n]); failed != nil || err == io.EOF {
+		if _, failed := to.Write(buf[:n]); failed != nil || err != nil {
 			_ = to.Close()
 			_ = from.Close()
-			return
-		}
-		if err != nil {
-			_ = to.Close()
 			return
 		}
 	}
