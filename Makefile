@@ -95,6 +95,13 @@ KILLS ?= 100
 scheduler: ## examples/scheduler, with its processes killed at random; the job count adds up
 	$(GO) test -count=1 -v -timeout 60m -run '^TestNoJobIsLost$$' ./examples/scheduler -kills $(KILLS)
 
+# For so many: make raftkv ROUNDS=4
+ROUNDS ?= 40
+
+.PHONY: raftkv
+raftkv: ## examples/raftkv, whose leader is cut off; its work stops before that of the next one begins
+	$(GO) test -count=1 -v -timeout 60m -run '^TestPartitions$$' ./examples/raftkv -rounds $(ROUNDS)
+
 .PHONY: build
 build: ## build the command, as ./tenure
 	$(GO) build -o tenure ./cmd/tenure

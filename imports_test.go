@@ -58,7 +58,7 @@ var directions = []struct {
 	{unit: ".", may: []string{"store", "internal/*"},
 		tests: []string{"store/memstore", "store/storetest", "store/faultstore", "tenuretest"},
 		why:   "tenure -> store: the core knows no driver and nothing that is built on it"},
-	{unit: "examples/*", may: []string{".", "cluster", "embedded", "store", "store/*", "tenuretest"},
+	{unit: "examples/*", may: []string{".", "cluster", "embedded", "raftlead", "store", "store/*", "tenuretest"},
 		why: "examples are copied: they import what their readers can"},
 	{unit: "*", may: []string{".", "*", "*/*"}},   // cluster and its like
 	{unit: "*/*", may: []string{".", "*", "*/*"}}, // commands
@@ -190,6 +190,8 @@ func TestImportDirectionsRefuse(t *testing.T) {
 		{imports{dir: "examples/scheduler", foreign: true, path: rootPath + "/internal/inbox"}, "examples are copied"},
 		{imports{dir: "examples/scheduler", foreign: true, test: true, path: rootPath + "/internal/etcdtest"}, "examples are copied"},
 		{imports{dir: "examples/scheduler", foreign: true, path: rootPath + "/store/etcdstore"}, ""},
+		{imports{dir: "examples/raftkv", foreign: true, path: rootPath + "/raftlead"}, ""},
+		{imports{dir: "examples/raftkv", foreign: true, test: true, path: rootPath + "/examples/scheduler"}, "nothing imports examples/"},
 		{imports{dir: "cmd/tenure", foreign: true, path: rootPath + "/store/sqlitestore"}, ""},
 		{imports{dir: "cmd/tenure", foreign: true, path: rootPath + "/cmd/tenure/internal/guard"}, ""},
 	} {
