@@ -139,7 +139,7 @@ func TestLeadInATermThatAShutdownEnds(t *testing.T) {
 // ends with a time-out of raft's, or the bubble panics.
 func TestCloseAndShutdownAtAnyMoment(t *testing.T) {
 	forgotten := 0
-	for range 300 {
+	for range 100 {
 		bubble(t, func(t *testing.T) {
 			c := newCluster(t, setup{voters: 3})
 			c.net.slow(func(route) time.Duration { return rand.N(20 * time.Millisecond) })

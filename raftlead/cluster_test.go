@@ -44,6 +44,7 @@ type cluster struct {
 	net     *network
 	opts    Options
 	conf    *raft.Config
+	set     func(*raft.Config)
 	servers []*server
 	closed  bool
 }
@@ -53,20 +54,20 @@ type setup struct {
 	voters    int
 	nonvoters int
 	opts      Options
-	conf      func(*raft.Config)
+	conf      func(*raft.Config) // called for each server
 	net       *network
 }
 
 func newCluster(t *testing.T, s setup) *cluster {
 	t.Helper()
-	c := &cluster{t: t, net: s.net, opts: s.opts, conf: raft.DefaultConfig()}
+	c := &cluster{t: t, net: s.net, opts: s.opts, conf: raft.DefaultConfig(), set: func(*raft.Config) {}}
 	if c.net == nil {
 		c.net = newNetwork()
 	}
 	c.conf.Logger = hclog.NewNullLogger()
 	c.conf.CommitTimeout = 250 * time.Millisecond // fewer messages
 	if s.conf != nil {
-		s.conf(c.conf)
+		c.set = s.conf
 	}
 	var members raft.Configuration
 	for i := range s.voters + s.nonvoters {
@@ -97,6 +98,7 @@ func (c *cluster) start(members *raft.Configuration) *server {
 	s.witness = NewWitness(s.link)
 	conf := *c.conf
 	conf.LocalID = s.id
+	c.set(&conf)
 	snaps := raft.NewInmemSnapshotStore()
 	if members != nil {
 		if err := raft.BootstrapCluster(&conf, s.disk, s.disk, snaps, s.link, *members); err != nil {

@@ -63,7 +63,7 @@ func TestATermLastsWhileAQuorumAnswers(t *testing.T) {
 		for _, o := range c.others(s)[:2] {
 			c.net.cutOff(o)
 		}
-		time.Sleep(time.Hour) // virtual
+		time.Sleep(5 * time.Minute) // virtual
 		if !l.Held() {
 			t.Error(l.Cause())
 		}

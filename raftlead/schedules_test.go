@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("raftlead.schedules", 200, "how many schedules of faults to run")
+	schedules = flag.Int("raftlead.schedules", 100, "how many schedules of faults to run")
 	seed      = flag.Uint64("raftlead.seed", 0, "the first schedule's seed; by default one by chance")
 )
 
@@ -89,6 +89,9 @@ type assumptions struct {
 	impatient bool // some have a shorter HeartbeatTimeout than others rely on
 }
 
+// patientOne is who does not know that the others are impatient.
+const patientOne raft.ServerID = "0"
+
 // run is what came of a schedule.
 type run struct {
 	terms  int
@@ -118,31 +121,28 @@ func schedule(t *testing.T, seed uint64, broken assumptions) (result run) {
 			voters:    []int{1, 2, 3, 3, 3, 5}[p.rand.IntN(6)],
 			nonvoters: p.rand.IntN(2),
 			net:       net,
-			conf: func(c *raft.Config) {
-				c.HeartbeatTimeout = p.heartbeat
-				c.ElectionTimeout = p.between(p.heartbeat, 2*p.heartbeat)
-				c.LeaderLeaseTimeout = p.between(p.heartbeat/4, p.heartbeat)
-				if broken.impatient {
-					c.LeaderLeaseTimeout = p.heartbeat / 10
-				}
-				c.CommitTimeout = p.between(p.heartbeat/10, p.heartbeat/2)
-			},
 		}
-		if p.rand.IntN(2) == 0 {
+		conf := raft.DefaultConfig()
+		conf.HeartbeatTimeout = p.heartbeat
+		conf.ElectionTimeout = p.between(p.heartbeat, 2*p.heartbeat)
+		conf.LeaderLeaseTimeout = p.between(p.heartbeat/4, p.heartbeat)
+		conf.CommitTimeout = p.between(p.heartbeat/10, p.heartbeat/2)
+		s.conf = func(c *raft.Config) {
+			c.HeartbeatTimeout, c.ElectionTimeout = conf.HeartbeatTimeout, conf.ElectionTimeout
+			c.LeaderLeaseTimeout, c.CommitTimeout = conf.LeaderLeaseTimeout, conf.CommitTimeout
+			if broken.impatient && c.LocalID != patientOne {
+				c.HeartbeatTimeout, c.LeaderLeaseTimeout = p.heartbeat/10, p.heartbeat/10
+			}
+		}
+		if p.rand.IntN(2) == 0 && !broken.impatient {
 			s.opts.Lease = p.between(p.heartbeat/3, p.heartbeat/100*99)
 		}
 		s.opts.TransferTimeout = p.between(p.heartbeat, 10*p.heartbeat)
 		p.cluster = newCluster(t, s)
-		for i, s := range p.servers {
+		for _, s := range p.servers {
 			if broken.trustRaft {
 				s.elector.Close()
 				s.elector = must(New(s.raft, s.id, nil, Options{TrustRaft: true}))
-			}
-			if conf := s.raft.ReloadableConfig(); broken.impatient && i > 0 {
-				conf.HeartbeatTimeout = p.heartbeat / 5
-				if err := s.raft.ReloadConfig(conf); err != nil {
-					t.Fatal(err)
-				}
 			}
 		}
 		result.err = p.play(broken)
@@ -159,7 +159,7 @@ func (p *play) play(broken assumptions) error {
 	ctx, cancel := context.WithCancel(p.t.Context())
 	var live sync.WaitGroup
 	for _, s := range p.servers {
-		live.Go(func() { p.leadFor(ctx, s) })
+		live.Go(func() { p.leadFor(ctx, s, broken) })
 	}
 	live.Go(func() {
 		for ctx.Err() == nil {
@@ -206,12 +206,12 @@ func (p *play) states() string {
 		fmt.Fprintf(&all, "\n%s %v, raft: %s %s, term %s of %s in %s, commit %s applied %s last %s", s.id, s.elector.Now(), s.raft, stats["state"],
 			stats["last_log_term"], stats["term"], stats["latest_configuration"], stats["commit_index"], stats["applied_index"], stats["last_log_index"])
 	}
-	fmt.Fprintf(&all, "\nheartbeat %v, election %v, patience %v, fast %v", p.heartbeat, p.conf.ElectionTimeout, p.net.patience, p.net.fast)
+	fmt.Fprintf(&all, "\nheartbeat %v, election %v, patience %v, fast %v", p.heartbeat, p.servers[0].raft.ReloadableConfig().ElectionTimeout, p.net.patience, p.net.fast)
 	return all.String()
 }
 
 // leadFor calls Lead until ctx ends.
-func (p *play) leadFor(ctx context.Context, s *server) {
+func (p *play) leadFor(ctx context.Context, s *server, broken assumptions) {
 	work := p.recorder.work(func(ctx context.Context, l *Leadership) error {
 		if s.fsm.last.Load() < p.committed.Load() {
 			p.stale.Store(true)
@@ -222,6 +222,10 @@ func (p *play) leadFor(ctx context.Context, s *server) {
 				time.Sleep(rand.N(p.heartbeat)) // virtual: it does not hear
 				return ctx.Err()
 			case <-time.After(rand.N(2 * p.heartbeat)):
+			}
+			if broken.impatient && s.id != patientOne {
+				_ = l.TransferTo(ctx, patientOne)
+				continue
 			}
 			switch rand.N(20) {
 			case 0:
