@@ -306,6 +306,33 @@ func TestAHoldThatIsOverBeforeItsCommandCameSaysSo(t *testing.T) {
 	})
 }
 
+// What is kept would keep raft's goroutines, too.
+func TestTheShutdownOfAServerEndsItsHold(t *testing.T) {
+	t.Parallel()
+	for _, stage := range []raftleadtest.Stage{raftleadtest.Enqueued, raftleadtest.Appended, raftleadtest.Committed} {
+		t.Run(stage.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t, raftleadtest.ClusterOptions{})
+				elect(t, c, "0")
+				hold, err := c.Hold(stage, 1)
+				must(t, err)
+				propose(c, "a")
+				must(t, hold.Wait(t.Context()))
+				must(t, c.Shutdown(t.Context(), "0"))
+				elect(t, c, "1")
+				must(t, c.Start("0"))
+				must(t, propose(c, "b").Error())
+				want := "a b"
+				if stage == raftleadtest.Enqueued {
+					want = "b"
+				}
+				have(t, c, want)
+			})
+		})
+	}
+}
+
 func TestAServerThatWasDisconnectedIsRestoredFromASnapshot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
