@@ -92,6 +92,11 @@ func elect(t *testing.T, c *raftleadtest.Cluster, id raft.ServerID) *raftleadtes
 	if leader := c.Leader(); leader == nil || leader.ID() != id {
 		t.Fatalf("elected %s, and the leader is %v", id, leader)
 	}
+	for _, other := range c.IDs() {
+		if _, follows := c.Server(other).Raft().LeaderWithID(); follows != id && c.Server(other).Raft().State() != raft.Shutdown {
+			t.Errorf("elected %s, and %s follows %q", id, other, follows)
+		}
+	}
 	return l
 }
 
@@ -301,6 +306,33 @@ func TestAHoldThatIsOverBeforeItsCommandCameSaysSo(t *testing.T) {
 	})
 }
 
+// What is kept would keep raft's goroutines, too.
+func TestTheShutdownOfAServerEndsItsHold(t *testing.T) {
+	t.Parallel()
+	for _, stage := range []raftleadtest.Stage{raftleadtest.Enqueued, raftleadtest.Appended, raftleadtest.Committed} {
+		t.Run(stage.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t, raftleadtest.ClusterOptions{})
+				elect(t, c, "0")
+				hold, err := c.Hold(stage, 1)
+				must(t, err)
+				propose(c, "a")
+				must(t, hold.Wait(t.Context()))
+				must(t, c.Shutdown(t.Context(), "0"))
+				elect(t, c, "1")
+				must(t, c.Start("0"))
+				must(t, propose(c, "b").Error())
+				want := "a b"
+				if stage == raftleadtest.Enqueued {
+					want = "b"
+				}
+				have(t, c, want)
+			})
+		})
+	}
+}
+
 func TestAServerThatWasDisconnectedIsRestoredFromASnapshot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -363,6 +395,15 @@ func TestAServerStartsAgainOverWhatItHadStored(t *testing.T) {
 		elect(t, c, "0")
 		must(t, propose(c, "c").Error())
 		have(t, c, "a b c")
+
+		must(t, c.Snapshot(t.Context(), "0"))
+		must(t, c.Shutdown(t.Context(), "0"))
+		elect(t, c, "1")
+		must(t, c.Start("0"))
+		have(t, c, "a b c")
+		if got, want := c.Server("0").Counts(), (raftleadtest.Counts{Restores: 1}); got != want {
+			t.Errorf("started over a snapshot, and counts %+v, want %+v", got, want)
+		}
 	})
 }
 
@@ -540,17 +581,16 @@ func TestALeadershipIsPassedOnInACluster(t *testing.T) {
 	})
 }
 
-// batches is a journal that has all that raft asks FSMs for.
+// batches is a journal that is given batches, and writes down configurations in them.
 type batches struct {
 	journal
-	sizes   []int
-	members int
+	kinds []raft.LogType
 }
 
 func (b *batches) ApplyBatch(logs []*raft.Log) []any {
 	results := make([]any, len(logs))
-	b.sizes = append(b.sizes, len(logs))
 	for i, log := range logs {
+		b.kinds = append(b.kinds, log.Type)
 		if log.Type == raft.LogCommand {
 			results[i] = b.Apply(log)
 		}
@@ -558,17 +598,7 @@ func (b *batches) ApplyBatch(logs []*raft.Log) []any {
 	return results
 }
 
-func (b *batches) StoreConfiguration(_ uint64, conf raft.Configuration) {
-	b.members = len(conf.Servers)
-}
-
-// batchesOnly and configured have one of the two.
-type batchesOnly struct{ journal }
-
-func (b *batchesOnly) ApplyBatch(logs []*raft.Log) []any {
-	return (&batches{}).ApplyBatch(logs)
-}
-
+// configured is a journal that stores configurations.
 type configured struct {
 	journal
 	members int
@@ -581,22 +611,17 @@ func (c *configured) StoreConfiguration(_ uint64, conf raft.Configuration) {
 func TestAnFSMIsGivenWhatItsKindIsGiven(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		all, some, conf, none := &batches{}, &batchesOnly{}, &configured{}, &journal{}
-		c := newCluster(t, raftleadtest.ClusterOptions{Servers: 4, FSM: func(id raft.ServerID) raft.FSM {
-			return map[raft.ServerID]raft.FSM{"0": all, "1": some, "2": conf, "3": none}[id]
-		}})
+		given := map[raft.ServerID]raft.FSM{"0": &batches{}, "1": &configured{}, "2": &journal{}}
+		c := newCluster(t, raftleadtest.ClusterOptions{FSM: func(id raft.ServerID) raft.FSM { return given[id] }})
 		elect(t, c, "0")
 		must(t, propose(c, "a").Error())
-		must(t, c.Settle(t.Context()))
+		have(t, c, "a")
 		synctest.Wait()
-		if len(all.sizes) == 0 || all.String() != "a" {
-			t.Errorf("batches of %v, %q", all.sizes, all)
+		if got, want := given["0"].(*batches).kinds, []raft.LogType{raft.LogConfiguration, raft.LogCommand}; !slices.Equal(got, want) {
+			t.Errorf("batches of %v, want %v", got, want)
 		}
-		if conf.members != 4 {
-			t.Errorf("a configuration of %d", conf.members)
-		}
-		if none.String() != "a" {
-			t.Errorf("%q", none)
+		if got := given["1"].(*configured).members; got != 3 {
+			t.Errorf("a configuration of %d servers, want 3", got)
 		}
 		for _, id := range c.IDs() {
 			if got := c.Server(id).Counts(); got.Commands != 1 {

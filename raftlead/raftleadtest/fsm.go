@@ -28,28 +28,25 @@ type fsm struct {
 	index  uint64 // up to which the state is complete
 }
 
-// withAll has those of the interfaces that raft asks for that the FSM below has.
+// withAll has also what raft asks the FSM below for. It stores no configurations with one that is
+// given batches: they are in these.
 func (f *fsm) withAll() raft.FSM {
-	type configurations interface {
-		StoreConfiguration(index uint64, configuration raft.Configuration)
+	if below, ok := f.FSM.(raft.BatchingFSM); ok {
+		return &batched{f, below}
 	}
-	batching, batches := f.FSM.(raft.BatchingFSM)
-	configured, stores := f.FSM.(configurations)
-	switch {
-	case batches && stores:
-		return struct {
-			*batched
-			configurations
-		}{&batched{f, batching}, configured}
-	case batches:
-		return &batched{f, batching}
-	case stores:
-		return struct {
-			*fsm
-			configurations
-		}{f, configured}
+	if below, ok := f.FSM.(raft.ConfigurationStore); ok {
+		return &configured{f, below}
 	}
 	return f
+}
+
+type configured struct {
+	*fsm
+	below raft.ConfigurationStore
+}
+
+func (c *configured) StoreConfiguration(index uint64, conf raft.Configuration) {
+	c.below.StoreConfiguration(index, conf)
 }
 
 func (f *fsm) Apply(log *raft.Log) any {

@@ -10,8 +10,8 @@ import (
 
 var errCut = errors.New("raftleadtest: not connected")
 
-// Disconnect cuts a server off from all others, in both directions. What Hold keeps
-// there will never arrive.
+// Disconnect cuts a server off from all others, in both directions. A Hold there is over, and
+// what it keeps is lost, as if on its way: raft may send it again after Reconnect.
 func (c *Cluster) Disconnect(id raft.ServerID) error { return c.setCut(id, true) }
 
 // Reconnect undoes Disconnect. Raft tries ever more seldom to reach a server that it cannot, so it may
