@@ -319,6 +319,7 @@ func TestTheShutdownOfAServerEndsItsHold(t *testing.T) {
 				must(t, err)
 				propose(c, "a")
 				must(t, hold.Wait(t.Context()))
+				time.Sleep(100 * time.Millisecond) // virtual, for what is on its way to "1"
 				must(t, c.Shutdown(t.Context(), "0"))
 				elect(t, c, "1")
 				must(t, c.Start("0"))
