@@ -84,6 +84,9 @@
 //   - Raft's request to a server that it should stand for election says no term, and has no
 //     end. If it is handled after the transfer was given up, the server may be elected while another holds
 //     a term, and until that one hears of it or its Lease ends, both do.
+//   - With Config.MaxRPCsInFlight other than 1 raft v1.7.3 may stop replicating to a server, and hang in Shutdown, when
+//     a pipeline ends at a bad moment (hashicorp/raft#612), while heartbeats go on. Then a term is held in which nothing
+//     commits. examples/raftkv sets it to 1.
 //   - Raft elects whom it likes, also a server on which nobody campaigns.
 //   - With Options.TrustRaft there is no Lease: only raft's own, of Config.LeaderLeaseTimeout, which counts
 //     from the receipt of answers and does not run while raft hangs.
