@@ -3,8 +3,10 @@ package raftlead
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,6 +82,71 @@ func TestCloseInsideLeadEndsItAndWaitsForNoFunction(t *testing.T) {
 		if s.raft.State().String() != "Leader" {
 			t.Error("was passed on")
 		}
+	})
+}
+
+// logged is told of all records, and takes its time.
+type logged struct {
+	took time.Duration
+	n    *atomic.Int32
+}
+
+func (logged) Enabled(context.Context, slog.Level) bool { return true }
+func (l logged) WithAttrs([]slog.Attr) slog.Handler     { return l }
+func (l logged) WithGroup(string) slog.Handler          { return l }
+func (l logged) Handle(context.Context, slog.Record) error {
+	time.Sleep(l.took) // virtual
+	l.n.Add(1)
+	return nil
+}
+
+func TestNothingIsLoggedAfterClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var n atomic.Int32
+		c := newCluster(t, setup{voters: 1, opts: Options{Logger: slog.New(logged{time.Second, &n})}})
+		s, _ := c.campaign()
+		s.elector.Close()
+		if got := n.Load(); got != 2 {
+			t.Errorf("%d records of the beginning and the end", got)
+		}
+		time.Sleep(time.Minute) // virtual
+		if got := n.Load(); got != 2 {
+			t.Errorf("%d records, some after Close", got)
+		}
+	})
+}
+
+func TestAFunctionThatRunsOnIsToldOfAndWaitedFor(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var n atomic.Int32
+		c := newCluster(t, setup{voters: 1, opts: Options{DrainTimeout: time.Minute, Logger: slog.New(logged{0, &n})}})
+		s := c.leader()
+		var after, before int32
+		if err := s.elector.Lead(t.Context(), func(_ context.Context, l tenure.Term) error {
+			_ = l.Resign(t.Context())
+			time.Sleep(time.Minute - 1) // virtual
+			before = n.Load()
+			time.Sleep(time.Hour) // virtual
+			after = n.Load()
+			return errDisk
+		}); !errors.Is(err, errDisk) {
+			t.Error(err)
+		}
+		if after != before+1 {
+			t.Errorf("%d records before DrainTimeout had passed, and %d after", before, after)
+		}
+	})
+}
+
+// A term that begins while Close is under way.
+func TestATermThatBeginsInCloseEnds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 1})
+		s, first := c.campaign()
+		close(s.elector.closed) // as Close does first
+		l := s.elector.begin(newLeadership(t.Context(), s.elector, first.at, first.token+1, false, func() {}), s.witness.clock.Now())
+		mustEnd(t, l, ErrClosed)
+		s.elector.watch.Close() // and last
 	})
 }
 

@@ -108,7 +108,7 @@ func checkTransitions(t *testing.T, seen []Transition) (elections int) {
 }
 
 // flap takes the leadership from s, in one of three ways.
-func (c *cluster) flap(s *server) {
+func (c *cluster) flap(s *server, unit time.Duration) {
 	switch rand.N(3) {
 	case 0: // raft steps down when a write fails
 		s.disk.fail()
@@ -120,7 +120,7 @@ func (c *cluster) flap(s *server) {
 		}
 	case 2:
 		c.net.cutOff(s)
-		time.AfterFunc(rand.N(4*time.Second), c.net.heal)
+		time.AfterFunc(rand.N(4*unit), c.net.heal)
 	}
 }
 
@@ -143,74 +143,90 @@ func flaps() int {
 
 // Functions take their time to return, and readers theirs to read.
 func TestAThousandFlapsLoseNoTransitionAndNoTwoTermsOverlap(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		c := newCluster(t, setup{voters: 3})
-		recorder := newRecorder()
-		letGo := make(chan struct{})
-		release := sync.OnceFunc(func() { close(letGo) })
-		defer release()
-		observers := map[*server]*observer{}
-		subscribers := map[*server][]*subscriber{}
-		ctx, cancel := context.WithCancel(t.Context())
-		var ends []<-chan error
-		for _, s := range c.servers {
-			observers[s] = observe(s.raft)
-			subscribers[s] = []*subscriber{
-				subscribe(s.elector, func() <-chan time.Time { return time.After(rand.N(10 * time.Second)) }, letGo), // slow
-				subscribe(s.elector, func() <-chan time.Time { return time.After(time.Minute) }, letGo),              // slower
-				subscribe(s.elector, never, letGo), // stuck
+	bubble(t, func(t *testing.T) { flapAndCheck(t, flaps(), time.Second) })
+}
+
+func TestFlapsInRealTime(t *testing.T) {
+	flapAndCheck(t, 20, 50*time.Millisecond)
+}
+
+// flapAndCheck takes the leadership from whoever has it n times, with heartbeats that time out after
+// a unit of time.
+func flapAndCheck(t *testing.T, n int, unit time.Duration) {
+	net := newNetwork()
+	net.cut[route{"addr-0", "addr-1"}] = true // nobody is elected before all look on
+	net.cut[route{"addr-1", "addr-2"}] = true
+	net.cut[route{"addr-2", "addr-0"}] = true
+	c := newCluster(t, setup{voters: 3, net: net, conf: func(c *raft.Config) {
+		c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout, c.CommitTimeout = unit, unit, unit/2, unit/4
+	}})
+	c.real = unit < time.Second
+	recorder := newRecorder()
+	letGo := make(chan struct{})
+	release := sync.OnceFunc(func() { close(letGo) })
+	defer release()
+	observers := map[*server]*observer{}
+	subscribers := map[*server][]*subscriber{}
+	ctx, cancel := context.WithCancel(t.Context())
+	var ends []<-chan error
+	for _, s := range c.servers {
+		observers[s] = observe(s.raft)
+		subscribers[s] = []*subscriber{
+			subscribe(s.elector, func() <-chan time.Time { return time.After(rand.N(10 * unit)) }, letGo), // slow
+			subscribe(s.elector, func() <-chan time.Time { return time.After(60 * unit) }, letGo),         // slower
+			subscribe(s.elector, never, letGo), // stuck
+		}
+		ends = append(ends, lead(ctx, s, recorder.work(func(ctx context.Context, _ *Leadership) error {
+			<-ctx.Done()
+			time.Sleep(rand.N(2 * unit)) // it does not hear
+			return ctx.Err()
+		})))
+	}
+	net.heal()
+	for flaps := 0; flaps < n; {
+		s := c.leader()
+		at := s.elector.watch.now.Load()
+		if !at.Leading {
+			continue
+		}
+		time.Sleep(rand.N(unit / 2)) // any moment will do
+		if c.flap(s, unit); lost(at) {
+			flaps++
+		}
+	}
+	cancel()
+	for _, end := range ends {
+		await(t, "end of Lead", end)
+	}
+	release()
+	c.close()
+	total := 0
+	for _, s := range c.servers {
+		first := subscribers[s][0]
+		for _, sub := range subscribers[s] {
+			<-sub.done
+			if elections := checkTransitions(t, sub.seen); elections != observers[s].elections() {
+				t.Errorf("%s was told of %d elections of %d", s.id, elections, observers[s].elections())
 			}
-			ends = append(ends, lead(ctx, s, recorder.work(func(ctx context.Context, _ *Leadership) error {
-				<-ctx.Done()
-				time.Sleep(rand.N(2 * time.Second)) // virtual: it does not hear
-				return ctx.Err()
-			})))
-		}
-		for n := 0; n < flaps(); {
-			s := c.leader()
-			at := s.elector.watch.now.Load()
-			if !at.Leading {
-				continue
-			}
-			time.Sleep(rand.N(500 * time.Millisecond)) // virtual
-			if c.flap(s); lost(at) {
-				n++
+			if !slices.Equal(sub.seen, first.seen) {
+				t.Error("two readers were told different things")
 			}
 		}
-		cancel()
-		for _, end := range ends {
-			await(t, "end of Lead", end)
-		}
-		release()
-		c.close()
-		total := 0
-		for _, s := range c.servers {
-			first := subscribers[s][0]
-			for _, sub := range subscribers[s] {
-				<-sub.done
-				if elections := checkTransitions(t, sub.seen); elections != observers[s].elections() {
-					t.Errorf("%s was told of %d elections of %d", s.id, elections, observers[s].elections())
-				}
-				if !slices.Equal(sub.seen, first.seen) {
-					t.Error("two readers were told different things")
-				}
-			}
-			total += observers[s].elections()
-			t.Logf("%s: %d transitions, %d elections", s.id, len(first.seen), observers[s].elections())
-		}
-		if total < flaps() {
-			t.Errorf("%d flaps, want %d", total, flaps())
-		}
-		if recorder.twice.Load() {
-			t.Error("two functions at a time on one server")
-		}
-		if terms, causes := recorder.ends(); terms < flaps()/3 {
-			t.Errorf("%d terms, ended %v: functions were hardly called", terms, causes)
-		}
-		if err := recorder.history.Check(tenuretest.Expect{Finished: true}); err != nil {
-			t.Error(err)
-		}
-	})
+		total += observers[s].elections()
+		t.Logf("%s: %d transitions, %d elections", s.id, len(first.seen), observers[s].elections())
+	}
+	if total < n {
+		t.Errorf("%d flaps, want %d", total, n)
+	}
+	if recorder.twice.Load() {
+		t.Error("two functions at a time on one server")
+	}
+	if terms, causes := recorder.ends(); terms < n/3 {
+		t.Errorf("%d terms, ended %v: functions were hardly called", terms, causes)
+	}
+	if err := recorder.history.Check(tenuretest.Expect{Finished: true}); err != nil {
+		t.Error(err)
+	}
 }
 
 // stuck is a log handler that takes what it is given, and does not return.

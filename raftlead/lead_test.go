@@ -315,6 +315,46 @@ func TestVerify(t *testing.T) {
 	})
 }
 
+// Raft's own answer comes with that to a heartbeat that was under way.
+func TestVerifyWaitsForTheAnswerToWhatWasSentAfterTheCall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 3})
+		s, l := c.campaign()
+		const late = 300 * time.Millisecond
+		c.net.slow(func(r route) time.Duration {
+			if r.to == s.addr {
+				return late
+			}
+			return 0
+		})
+		time.Sleep(5 * time.Second) // virtual
+		for range 20 {
+			asked := time.Now()
+			if err := l.Verify(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(asked); took < late || took > 3*late {
+				t.Errorf("took %v, and an answer takes %v", took, late)
+			}
+		}
+	})
+}
+
+func TestTheContextEndsAtOnceWhenRaftStepsDown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 3})
+		s, l := c.campaign()
+		time.Sleep(time.Second) // virtual
+		before := time.Now()
+		s.disk.fail()
+		s.raft.Apply(nil, 0)
+		mustEnd(t, l, ErrSteppedDown)
+		if took := time.Since(before); took > 0 {
+			t.Errorf("after %v", took)
+		}
+	})
+}
+
 func TestVerifyOfASingleVoter(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCluster(t, setup{voters: 1})

@@ -179,6 +179,21 @@ func TestATermOutlivesTheGrowthAndShrinkageOfItsCluster(t *testing.T) {
 	})
 }
 
+func TestANewSecondVoterCountsFromTheMomentAtWhichItIsAdded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 1, conf: patient})
+		s, l := c.campaign()
+		time.Sleep(time.Minute) // virtual
+		second := c.start(nil)
+		c.net.cutOff(second)
+		s.raft.AddVoter(second.id, second.addr, 0, 0)
+		time.Sleep(time.Millisecond) // virtual
+		if left := time.Until(l.Until()); !l.Held() || left >= l.e.lease() {
+			t.Errorf("%v, and %v are left: it takes itself for a quorum", l.Cause(), left)
+		}
+	})
+}
+
 // As it happens in virtual time.
 func TestATermThatBeginsWhenTheClockDoesIsHeld(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -256,6 +271,23 @@ func TestALeaseFollowsAReloadOfTheHeartbeatTimeout(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestVerifyEndsWithTheTermAlthoughRaftHangs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 3})
+		s, l := c.campaign()
+		s.disk.hang()
+		s.raft.Apply(nil, 0)
+		c.net.cutOff(s)
+		asked := time.Now()
+		if err := l.Verify(t.Context()); !errors.Is(err, tenure.ErrUnproven) {
+			t.Error(err)
+		}
+		if took := time.Since(asked); took > l.e.lease() {
+			t.Errorf("after %v", took)
+		}
+	})
 }
 
 // Raft counts the answer to a heartbeat that was sent before it was asked.

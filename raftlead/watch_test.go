@@ -100,6 +100,36 @@ func TestAnElectionThatIsToldAfterItsLossChangesNothing(t *testing.T) {
 	})
 }
 
+// The same for a loss, of which the state alone may tell.
+func TestALossThatOnlyTheStateTellsOf(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 1})
+		s, l := c.campaign()
+		s.elector.watch.observe(raft.Follower)
+		if s.elector.Now().Leading || l.Held() {
+			t.Error(s.elector.Now(), l.Cause())
+		}
+		mustEnd(t, l, ErrSteppedDown)
+	})
+}
+
+func TestNothingFollowsTheEndOfAWatch(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 1})
+		s := c.leader()
+		w := NewWatch(s.raft, s.id)
+		w.Close()
+		end := w.now.Load()
+		w.observe(raft.LeaderObservation{LeaderID: s.id, LeaderAddr: s.addr})
+		w.observe(raft.Follower)
+		w.observe(raft.Shutdown)
+		w.Close()
+		if w.now.Load() != end || !errors.Is(end.err, ErrClosed) {
+			t.Error(w.Now(), end.err)
+		}
+	})
+}
+
 func TestAHeartbeatThatWasOnItsWayDuringAnElectionDoesNotHideIt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		net := newNetwork()
