@@ -167,19 +167,20 @@ func (s *Server) start() (err error) {
 	return nil
 }
 
-// lead calls the function in each term, until raft is shut down.
+// lead calls the function in each term, until the Elector is closed.
 func (r *run) lead(work func(context.Context, tenure.Term) error) {
 	defer close(r.led)
 	for {
 		err := r.elector.Lead(context.Background(), work)
-		if errors.Is(err, raftlead.ErrShutdown) || errors.Is(err, raftlead.ErrClosed) || r.raft.State() == raft.Shutdown {
+		if errors.Is(err, raftlead.ErrClosed) || errors.Is(err, raftlead.ErrShutdown) {
 			return
 		}
 	}
 }
 
-// Shutdown stops a server as a crash would: nobody is told, and others may lack what it has
-// committed; see Settle. It returns when nothing of it runs any more.
+// Shutdown stops a server. For the others it has crashed: nobody is told, and they may lack what it
+// has committed; see Settle. On the server a term ends with raftlead.ErrClosed. It returns when
+// nothing of it runs any more.
 //
 // Errors: ErrUnknown, tenure.ErrInvalid for one that is not up, ErrTimeout for a raft or a function of Lead
 // that does not end, and that of ctx.
@@ -202,10 +203,10 @@ func (c *Cluster) shutdown(ctx context.Context, s *Server) error {
 	if r == nil {
 		return nil
 	}
+	r.elector.Close() // first: in its shutdown raft may forget a barrier that it was asked for, and never answer
 	if err := ask(ctx, r.raft.Shutdown); err != nil {
 		return fmt.Errorf("shut server %q down: its raft goes on: %w", s.id, err)
 	}
-	r.elector.Close()
 	for what, over := range map[string]<-chan struct{}{"the function of Lead goes on": r.led, "the Tracker still follows it": c.tracker.Ended(s.id)} {
 		select {
 		case <-over:

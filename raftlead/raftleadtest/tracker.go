@@ -187,7 +187,7 @@ func (s *tracked) lose(cause error) {
 	}
 }
 
-// Ended is closed when the source of a server has ended, as it does when raft is
+// Ended is closed when the source of a server has ended, as it does when its raft is
 // shut down, and all of its transitions were looked at. It is closed for a server that is
 // not tracked.
 func (t *Tracker) Ended(id raft.ServerID) <-chan struct{} {

@@ -131,9 +131,9 @@ func TestTheDeadlineCountsFromExpectAndNotFromDone(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 		late := expect(t, tracker, "1", time.Second)
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - 1) // virtual
 		s["1"].tell(leads(2))
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // virtual
 		done(t, late)
 	})
 }
