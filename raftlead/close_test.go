@@ -144,7 +144,7 @@ func TestATermThatBeginsInCloseEnds(t *testing.T) {
 		c := newCluster(t, setup{voters: 1})
 		s, first := c.campaign()
 		close(s.elector.closed) // as Close does first
-		l := s.elector.begin(newLeadership(t.Context(), s.elector, first.at, first.token+1, false, func() {}), s.witness.clock.Now())
+		l := s.elector.begin(newLeadership(t.Context(), s.elector, s.elector.watch.now.Load(), first.token+1, false, func() {}), s.witness.clock.Now())
 		mustEnd(t, l, ErrClosed)
 		s.elector.watch.Close() // and last
 	})
