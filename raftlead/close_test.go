@@ -238,7 +238,7 @@ func TestCloseAndShutdownAtAnyMoment(t *testing.T) {
 			closing.Wait()
 			cancel()
 			for _, end := range ends {
-				await(t, "end of Lead", end)
+				_ = await(t, "end of Lead", end)
 			}
 			for _, s := range c.servers {
 				began := time.Now()

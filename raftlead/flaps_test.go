@@ -196,7 +196,7 @@ func flapAndCheck(t *testing.T, n int, unit time.Duration) {
 	}
 	cancel()
 	for _, end := range ends {
-		await(t, "end of Lead", end)
+		_ = await(t, "end of Lead", end)
 	}
 	release()
 	c.close()
@@ -302,7 +302,7 @@ func TestAThousandFlapsWhileReadersFunctionsAndLogAreStuckNeverBlockRaft(t *test
 		release()
 		cancel()
 		for _, end := range ends {
-			await(t, "end of Lead", end)
+			_ = await(t, "end of Lead", end)
 		}
 		c.close()
 		for i, sub := range subscribers {
@@ -345,7 +345,7 @@ func TestControlALoopOverNotifyChThatDoesTheWorkBlocksRaft(t *testing.T) {
 		case <-time.After(long):
 		}
 		release()
-		await(t, "answer of raft", verified)
+		_ = await(t, "answer of raft", verified)
 		c.close()
 		close(notify)
 	})

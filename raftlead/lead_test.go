@@ -152,7 +152,7 @@ func TestLeadCallsItsFunctionAgainAfterALossOnceItHasReturned(t *testing.T) {
 			last = next
 		}
 		cancel()
-		await(t, "end of Lead", done)
+		_ = await(t, "end of Lead", done)
 	})
 }
 

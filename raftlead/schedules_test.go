@@ -171,7 +171,7 @@ func (p *play) play(broken assumptions) error {
 		}
 	})
 	for range 30 {
-		p.fault(ctx)
+		p.fault()
 		time.Sleep(p.between(0, 2*p.heartbeat)) // virtual
 	}
 	p.net.heal()
@@ -269,7 +269,7 @@ func (p *play) apply(s *server) {
 }
 
 // fault is something that goes wrong, and perhaps something that goes right again.
-func (p *play) fault(ctx context.Context) {
+func (p *play) fault() {
 	struck := p.servers[p.rand.IntN(len(p.servers))]
 	for _, s := range p.servers {
 		if p.rand.IntN(2) == 0 && s.elector.Now().Leading {

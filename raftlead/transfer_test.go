@@ -62,7 +62,7 @@ func TestTransferToInsideLeadWaitsForTheFunction(t *testing.T) {
 			t.Error(err)
 		}
 		cancel()
-		await(t, "end of Lead", done)
+		_ = await(t, "end of Lead", done)
 	})
 }
 
@@ -209,7 +209,7 @@ func TestATransferWhoseTargetIsCutOffHalfwayLeavesTheWorkWithSomebody(t *testing
 			c.net.heal()
 			cancel()
 			for _, end := range ends {
-				await(t, "end of Lead", end)
+				_ = await(t, "end of Lead", end)
 			}
 			c.close()
 		}
@@ -324,4 +324,128 @@ func TestATransferToWhoDoesNotCatchUpNeverLeavesRaftUnableToLead(t *testing.T) {
 			c.campaignOn(s)
 		})
 	}
+}
+
+// loseTransfers makes each request to stand for election, from s to the other, fail at once.
+func (c *cluster) loseTransfers(s, other *server) {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	c.net.promptTransfers = true
+	c.net.delay = func(r route) time.Duration {
+		if r == (route{s.addr, other.addr}) {
+			return 2 * time.Millisecond
+		}
+		return 0
+	}
+}
+
+func TestResignGoesOnWithTheNextVoter(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 3})
+		s := c.leader()
+		s.elector.Close()
+		s.elector = must(New(s.raft, s.id, nil, Options{TrustRaft: true})) // without a Witness all seem equal
+		l := c.campaignOn(s)
+		first, second := c.others(s)[0], c.others(s)[1]
+		c.loseTransfers(s, first)
+		began := time.Now()
+		if err := l.Resign(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if now := s.elector.Now(); now.Leader != second.id || time.Since(began) > time.Second {
+			t.Errorf("%v after %v", now, time.Since(began))
+		}
+	})
+}
+
+func TestResignBeginsWithWhoAnswers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 3})
+		for _, dead := range []int{0, 1} {
+			s, l := c.campaign()
+			c.net.cutOff(c.others(s)[dead])
+			time.Sleep(5 * time.Second) // virtual
+			began := time.Now()
+			if err := l.Resign(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took > 200*time.Millisecond {
+				t.Errorf("took %v, with number %d cut off", took, dead)
+			}
+			c.net.heal()
+			time.Sleep(time.Minute) // virtual
+		}
+	})
+}
+
+func TestATransferWaitsForOneThatRaftHasUnderWay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 3})
+		s, l := c.campaign()
+		hung, to := c.others(s)[0], c.others(s)[1]
+		hung.disk.hang()
+		for range 5 {
+			if err := s.raft.Apply(nil, 0).Error(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.raft.LeadershipTransferToServer(hung.id, hung.addr) // for one second, and in vain
+		time.Sleep(time.Millisecond)                          // virtual
+		if err := l.TransferTo(t.Context(), to.id); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestASecondTransferToWhoDoesNotCatchUpIsRefusedAndTheTermGoesOn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		net := newNetwork()
+		net.fast, net.patience = true, 10*time.Second
+		c := newCluster(t, setup{voters: 3, net: net})
+		s, l := c.campaign()
+		hung := c.others(s)[0]
+		hung.disk.hang()
+		for range 5 {
+			if err := s.raft.Apply(nil, 0).Error(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.TransferTo(t.Context(), hung.id); !errors.Is(err, ErrNotTransferred) {
+			t.Fatal(err)
+		}
+		next := c.campaignOn(s)
+		if err := next.TransferTo(t.Context(), hung.id); !errors.Is(err, tenure.ErrNotCandidate) || !next.Held() {
+			t.Error(err, next.Cause())
+		}
+		hung.disk.goOn()
+		if err := next.TransferTo(t.Context(), c.others(s)[1].id); err != nil { // another raft term
+			t.Fatal(err)
+		}
+		other, l := c.campaign()
+		if err := l.TransferTo(t.Context(), hung.id); err != nil {
+			t.Errorf("from %s: %v", other.id, err)
+		}
+	})
+}
+
+func TestATransferThatFailsGoesToAnybodyWhenLeadsContextHasEnded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 3})
+		s := c.leader()
+		to := c.others(s)[0]
+		ctx, cancel := context.WithCancel(t.Context())
+		if err := s.elector.Lead(ctx, func(ctx context.Context, l tenure.Term) error {
+			c.loseTransfers(s, to)
+			if err := l.(*Leadership).TransferTo(ctx, to.id); err != nil {
+				t.Error(err)
+			}
+			cancel()
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		if now := s.elector.Now(); now.Leader != c.others(s)[1].id {
+			t.Error(now)
+		}
+	})
 }
