@@ -186,9 +186,9 @@ func TestTransitionsThatWereReadAreGarbage(t *testing.T) {
 		w.append(Transition{Term: seen, Leader: "b", Address: raft.ServerAddress("b")})
 		w.mu.Unlock()
 	}
-	for tr := range transitions {
-		if tr.Seq != seen {
-			t.Errorf("a second loop begins with transition %d, want the present one, %d", tr.Seq, seen)
+	for tr, err := range transitions {
+		if err != nil || tr.Seq != seen {
+			t.Errorf("a second loop begins with transition %d and %v, want the present one, %d", tr.Seq, err, seen)
 		}
 		break
 	}
