@@ -154,6 +154,14 @@ func TestAHeartbeatThatWasOnItsWayDuringAnElectionDoesNotHideIt(t *testing.T) {
 		if l := c.campaignOn(next); !l.Held() {
 			t.Error(l.Cause())
 		}
+		// Who comes only now cannot know better than raft, but knows that this is no other id.
+		late := must(New(next.raft, next.id, NewWitness(next.link), Options{}))
+		defer late.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := late.Campaign(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
 	})
 }
 
