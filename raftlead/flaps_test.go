@@ -2,7 +2,6 @@ package raftlead
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -240,8 +239,8 @@ func (s stuck) Handle(context.Context, slog.Record) error { <-s.letGo; return ni
 // prompt is how soon raft answers in these tests, when nothing is in its way.
 const prompt = 100 * time.Millisecond
 
-// answers asks raft for all that needs its main loop.
-func answers(t *testing.T, s *server) {
+// answers asks raft for three things that need its main loop, and says how many it has granted.
+func answers(t *testing.T, s *server) (granted int) {
 	t.Helper()
 	began := time.Now()
 	done := make(chan error, 3)
@@ -249,14 +248,16 @@ func answers(t *testing.T, s *server) {
 	go func() { done <- s.raft.Barrier(0).Error() }()
 	go func() { done <- s.raft.VerifyLeader().Error() }()
 	for range 3 {
-		// It does not wait for a transfer that it has not quite forgotten: that is an answer, too.
-		if err := await(t, "answer of raft", done); err != nil && !errors.Is(err, raft.ErrLeadershipTransferInProgress) {
-			t.Fatalf("%s: %v", s.id, err)
+		// A refusal is an answer, too: of what comes in a transfer that raft has not quite forgotten,
+		// or of a write that fails only now.
+		if await(t, "answer of raft", done) == nil {
+			granted++
 		}
 	}
 	if took := time.Since(began); took > prompt {
 		t.Fatalf("raft answered after %v", took)
 	}
+	return granted
 }
 
 func TestAThousandFlapsWhileReadersFunctionsAndLogAreStuckNeverBlockRaft(t *testing.T) {
@@ -282,13 +283,14 @@ func TestAThousandFlapsWhileReadersFunctionsAndLogAreStuckNeverBlockRaft(t *test
 				return nil
 			}))
 		}
+		granted := 0
 		for n := 0; n < flaps(); {
 			s := c.leader()
 			at := s.elector.watch.now.Load()
 			if !at.Leading {
 				continue
 			}
-			answers(t, s)
+			granted += answers(t, s)
 			if rand.N(2) == 0 {
 				_ = s.raft.LeadershipTransfer().Error()
 			} else {
@@ -298,6 +300,9 @@ func TestAThousandFlapsWhileReadersFunctionsAndLogAreStuckNeverBlockRaft(t *test
 			if lost(at) {
 				n++
 			}
+		}
+		if granted < 2*flaps() {
+			t.Errorf("raft granted %d of the %d things it was asked for", granted, 3*flaps())
 		}
 		release()
 		cancel()
@@ -334,7 +339,9 @@ func TestControlALoopOverNotifyChThatDoesTheWorkBlocksRaft(t *testing.T) {
 			}
 		}()
 		<-worked
-		answers(t, s)
+		if answers(t, s) != 3 {
+			t.Error("raft refuses what it is asked for")
+		}
 		s.disk.fail()
 		s.raft.Apply(nil, 0)
 		verified := make(chan error, 1)
