@@ -19,7 +19,7 @@ type Options struct {
 	// the leader for as long as that lasts.
 	TrustRaft bool
 	// TransferTimeout is how long a leadership that ends cleanly is offered to other
-	// servers, all attempts together. By default five times Lease.
+	// servers, all attempts together. By default ten times Lease.
 	TransferTimeout time.Duration
 	// DrainTimeout is when a function of Lead that still runs after the end of its term
 	// is logged as a warning. It is waited for however long it takes. By default 10 s.
@@ -59,5 +59,5 @@ func (e *Elector) transferTimeout() time.Duration {
 	if e.opts.TransferTimeout > 0 {
 		return e.opts.TransferTimeout
 	}
-	return 5 * e.lease()
+	return 10 * e.lease()
 }
