@@ -113,8 +113,10 @@ func (e *Elector) isClosed() bool {
 
 // enter makes the caller the one candidate of this server.
 func (e *Elector) enter() error {
-	if l := e.present.Load(); l != nil {
-		l.Held() // ends it, if it is lost and nobody has looked since
+	// A term that is lost, though nobody has looked since, is in nobody's way; whoever ends it
+	// makes room before its context ends.
+	if l := e.present.Load(); l != nil && !l.Held() {
+		<-l.ctx.Done()
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
