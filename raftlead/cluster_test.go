@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -215,14 +216,14 @@ func await[T any](t *testing.T, what string, events <-chan T) T {
 }
 
 // mustEnd waits for the end of a term, and checks its cause.
-func mustEnd(t *testing.T, l *Leadership, cause error) {
+func mustEnd(t *testing.T, l tenure.Term, causes ...error) {
 	t.Helper()
 	await(t, "end of the term", l.Context().Done())
 	if l.Held() {
 		t.Error("a term that has ended is held")
 	}
-	if !errors.Is(l.Cause(), cause) {
-		t.Errorf("the term ended with %v, want %v", l.Cause(), cause)
+	if !slices.ContainsFunc(causes, func(cause error) bool { return errors.Is(l.Cause(), cause) }) {
+		t.Errorf("the term ended with %v, want %v", l.Cause(), causes)
 	}
 }
 

@@ -32,7 +32,7 @@
 // # A term
 //
 //	no term ── raft leads, and a barrier was applied ──> held
-//	held ── raft steps down or is shut down ──────────────> lost      (ErrSteppedDown, ErrShutdown)
+//	held ── raft steps down or is shut down ──────────────> lost      (ErrSteppedDown, ErrShutdown: what is seen first)
 //	held ── Lease passed without a quorum's answers ──────> lost      (tenure.ErrUnproven)
 //	held ── Close ────────────────────────────────────────> over      (ErrClosed)
 //	held ── Resign, TransferTo, end of ctx or function ───> draining  (tenure.ErrResigned, tenure.ErrTransferred, ...)

@@ -14,7 +14,9 @@ var (
 	// ErrSteppedDown: raft has taken the leadership from this server. It is a
 	// tenure.ErrLost.
 	ErrSteppedDown = fmt.Errorf("%w: raft has stepped down", tenure.ErrLost)
-	// ErrShutdown: raft was shut down. It is a tenure.ErrLost, too.
+	// ErrShutdown: raft was shut down. It is a tenure.ErrLost, too. A term may end with
+	// ErrSteppedDown instead: raft steps down first, and nothing tells then why. To wait
+	// for what comes next would keep a term that is lost.
 	ErrShutdown = fmt.Errorf("%w: raft was shut down", tenure.ErrLost)
 	// ErrClosed: the Elector or Watch was closed.
 	ErrClosed = errors.New("raftlead: closed")
