@@ -75,3 +75,93 @@ type RoundInfo struct {
 	Until time.Time
 	Err   error
 }
+
+// MultiTrace returns a Trace whose callbacks call those of all the given ones, in order. A nil
+// Trace is one without callbacks. A panic of one keeps the others, behind it, from that call.
+func MultiTrace(traces ...*Trace) *Trace {
+	of := make([]Trace, 0, len(traces))
+	for _, t := range traces {
+		if t != nil {
+			of = append(of, *t)
+		}
+	}
+	return &Trace{
+		SessionStarted: func(s SessionInfo) {
+			for i := range of {
+				if f := of[i].SessionStarted; f != nil {
+					f(s)
+				}
+			}
+		},
+		SessionLost: func(s SessionInfo, err error) {
+			for i := range of {
+				if f := of[i].SessionLost; f != nil {
+					f(s, err)
+				}
+			}
+		},
+		Round: func(r RoundInfo) {
+			for i := range of {
+				if f := of[i].Round; f != nil {
+					f(r)
+				}
+			}
+		},
+		Elected: func(t TermInfo) {
+			for i := range of {
+				if f := of[i].Elected; f != nil {
+					f(t)
+				}
+			}
+		},
+		Ended: func(t TermInfo, cause error) {
+			for i := range of {
+				if f := of[i].Ended; f != nil {
+					f(t, cause)
+				}
+			}
+		},
+		Warning: func(t TermInfo, left time.Duration) {
+			for i := range of {
+				if f := of[i].Warning; f != nil {
+					f(t, left)
+				}
+			}
+		},
+		Failed: func(t TermInfo, err error) {
+			for i := range of {
+				if f := of[i].Failed; f != nil {
+					f(t, err)
+				}
+			}
+		},
+		StoodBack: func(election string, flaps int, during time.Duration) {
+			for i := range of {
+				if f := of[i].StoodBack; f != nil {
+					f(election, flaps, during)
+				}
+			}
+		},
+		Overrun: func(t TermInfo, after time.Duration) {
+			for i := range of {
+				if f := of[i].Overrun; f != nil {
+					f(t, after)
+				}
+			}
+		},
+		Trouble: func(election, request string, err error) {
+			for i := range of {
+				if f := of[i].Trouble; f != nil {
+					f(election, request, err)
+				}
+			}
+		},
+		DuplicateWait: func(id, endpoint string, atMost time.Duration) {
+			for i := range of {
+				if f := of[i].DuplicateWait; f != nil {
+					f(id, endpoint, atMost)
+				}
+			}
+		},
+	}
+}

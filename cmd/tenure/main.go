@@ -25,31 +25,6 @@ func main() {
 	os.Exit(execute(context.Background(), os.Args[1:]))
 }
 
-// Exit codes. "tenure run" ends with the code of its command, and uses
-// exitRunFailed where that could not be run for a reason of our own.
-const (
-	exitFailed    = 1
-	exitUsage     = 2
-	exitNobody    = 3 // leads, or lives
-	exitNoKey     = 4
-	exitRunFailed = guard.CodeNotStarted
-)
-
-// exitError carries an exit code; its message may be empty.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
-	}
-	return e.err.Error()
-}
-
-func (e *exitError) Unwrap() error { return e.err }
-
 // execute runs one command line and returns its exit code.
 func execute(ctx context.Context, args []string) int {
 	root := newRoot()

@@ -3,12 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-
-	"github.com/tenure-go/tenure"
 )
 
 const runHelp = `Waits until this member leads the election NAME, and runs CMD while it does. CMD
@@ -40,17 +36,12 @@ waited; 126 when CMD cannot be executed; 127 when there is no CMD; 125 when
 tenure run could not do its part.`
 
 type runFlags struct {
-	*common
-	id       string
-	endpoint string
-	ttl      time.Duration
-	priority int
-	restart  restartPolicy
-	quiet    bool
+	memberFlags
+	restart restartPolicy
 }
 
 func newRun(c *common) *cobra.Command {
-	f := runFlags{common: c, restart: restartNo}
+	f := runFlags{memberFlags: memberFlags{common: c}, restart: restartNo}
 	cmd := &cobra.Command{
 		Use:   "run NAME [flags] -- CMD [ARG...]",
 		Short: "Run a command on one member at a time",
@@ -70,36 +61,9 @@ func newRun(c *common) *cobra.Command {
 			return &exitError{cmp.Or(code, exitRunFailed), err}
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&f.id, "id", "", "id of this member (default host-pid-nonce)")
-	flags.StringVar(&f.endpoint, "endpoint", "", "address that others are told when this member leads")
-	flags.DurationVar(&f.ttl, "ttl", tenure.DefaultTTL, "time after which a member that went silent is replaced")
-	flags.IntVar(&f.priority, "priority", 0, "candidates of a higher priority go first")
-	flags.Var(&f.restart, "restart", "campaign again when CMD has ended: no, on-failure or always")
-	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing on standard error but errors")
+	f.add(cmd)
+	cmd.Flags().Var(&f.restart, "restart", "campaign again when CMD has ended: no, on-failure or always")
 	return cmd
-}
-
-// check refuses what the library would refuse, before anything is made in a
-// store.
-func (f *runFlags) check(cmd *cobra.Command, election string) error {
-	if err := checkName("election name", election); err != nil {
-		return err
-	}
-	if cmd.Flags().Changed("id") {
-		if err := checkName("--id", f.id); err != nil {
-			return err
-		}
-	}
-	switch {
-	case f.ttl < tenure.MinTTL || f.ttl > tenure.MaxTTL:
-		return fmt.Errorf("--ttl is %v; give one from %v to %v", f.ttl, tenure.MinTTL, tenure.MaxTTL)
-	case len(f.endpoint) > tenure.MaxEndpoint:
-		return fmt.Errorf("--endpoint has %d bytes; give %d at most", len(f.endpoint), tenure.MaxEndpoint)
-	case !utf8.ValidString(f.endpoint):
-		return fmt.Errorf("--endpoint %q is not UTF-8; give one that is", f.endpoint)
-	}
-	return nil
 }
 
 // splitRunArgs takes apart NAME -- CMD ARG..., where NAME may itself stand after

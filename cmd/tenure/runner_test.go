@@ -77,9 +77,9 @@ func (s *slowStore) Grant(ctx context.Context, ttl time.Duration) (store.Lease, 
 func TestRunJoinsWhenTheStoreAnswers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &runner{flags: runFlags{ttl: time.Second}, tell: teller{quiet: true}, renewed: make(chan struct{}, 1)}
+		f := memberFlags{ttl: time.Second}
 		began := time.Now()
-		m, err := r.join(t.Context(), &slowStore{memstore.New(), 3})
+		m, err := f.join(t.Context(), &slowStore{memstore.New(), 3}, "mem:", teller{quiet: true}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/tenure-go/tenure"
 	"github.com/tenure-go/tenure/cmd/tenure/internal/guard"
-	"github.com/tenure-go/tenure/store"
 )
 
 const (
@@ -58,7 +57,7 @@ func run(ctx context.Context, f runFlags, election string, argv []string) (int, 
 		tell:    teller{election, f.json, f.quiet},
 		renewed: make(chan struct{}, 1),
 	}
-	m, err := r.join(ctx, st)
+	m, err := f.join(ctx, st, url, r.tell, &tenure.Trace{Round: r.round})
 	if err != nil {
 		return sig.code(), quietWhenStopped(ctx, err)
 	}
@@ -68,51 +67,11 @@ func run(ctx context.Context, f runFlags, election string, argv []string) (int, 
 	return code, errors.Join(err, m.Close())
 }
 
-// join joins however long the store takes to answer: Join itself gives each
-// request no more than the TTL.
-func (r *runner) join(ctx context.Context, st store.Store) (*tenure.Member, error) {
-	for {
-		m, err := tenure.Join(ctx, st, tenure.Options{ID: r.flags.id, Endpoint: r.flags.endpoint, TTL: r.flags.ttl, Trace: r.trace()})
-		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-			return m, err
-		}
-		r.tell.tell("store", "store %q has not answered within the TTL of %v; trying again", r.url, r.flags.ttl)
-	}
-}
-
-func (r *runner) trace() *tenure.Trace {
-	var told string // callbacks come one at a time
-	return &tenure.Trace{
-		Trouble: func(_, request string, err error) {
-			if text := request + ": " + err.Error(); text != told {
-				told = text
-				r.tell.tell("trouble", "%s; trying again", text)
-			}
-		},
-		Round: func(tenure.RoundInfo) {
-			select {
-			case r.renewed <- struct{}{}:
-			default: // one is enough
-			}
-		},
-		Elected: func(t tenure.TermInfo) { r.tell.tell("elected", "elected, token %d", t.Token) },
-		Ended: func(t tenure.TermInfo, cause error) {
-			switch { // others say why
-			case errors.Is(cause, tenure.ErrLost):
-				r.tell.tell("lost", "token %d lost: %s", t.Token, plain(cause.Error()))
-			case errors.Is(cause, tenure.ErrYielded):
-				r.tell.tell("yielded", "token %d given up: %s", t.Token, plain(cause.Error()))
-			}
-		},
-		StoodBack: func(_ string, flaps int, during time.Duration) {
-			r.tell.tell("aside", "standing back for %v, because the leadership has been lost %d times of late", during.Round(time.Millisecond), flaps)
-		},
-		SessionLost: func(_ tenure.SessionInfo, cause error) {
-			r.tell.tell("session", "%v; joining again", cause)
-		},
-		DuplicateWait: func(id, _ string, atMost time.Duration) {
-			r.tell.tell("waiting", "member %s has another session, which may have crashed; waiting up to %v for its end", plain(id), atMost)
-		},
+// round lets the guard know that the deadline has moved.
+func (r *runner) round(tenure.RoundInfo) {
+	select {
+	case r.renewed <- struct{}{}:
+	default: // one is enough
 	}
 }
 
