@@ -192,7 +192,10 @@ func (c *cluster) campaignOn(s *server) *Leadership {
 	defer cancel()
 	l, err := s.elector.Campaign(ctx)
 	if err != nil {
-		c.t.Fatal(err)
+		for _, o := range c.servers {
+			c.t.Logf("%s, raft's %v: %v", o.id, o.raft.State(), o.elector.Now())
+		}
+		c.t.Fatalf("on %s: %v", s.id, err)
 	}
 	return l
 }

@@ -154,6 +154,7 @@ func TestStateAndLeaderChangeOneAfterTheOther(t *testing.T) {
 		a.elect()
 		b.elect()
 		a.follows(b)
+		synctest.Wait() // raft tells its observers one after the other, and this one perhaps last
 		mu.Lock()
 		defer mu.Unlock()
 		want := []string{

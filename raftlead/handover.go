@@ -18,15 +18,21 @@ import (
 const toNamed = 2
 
 // handOver makes another server the leader: to, or with nil whoever answers. It is over when this
-// server knows of another leader. A transfer of raft's can go wrong halfway: the
-// other server has been told to stand for election, and fails. Then raft is leaderless for a
-// while, and may elect this server again, which tries again.
-func (e *Elector) handOver(ctx context.Context, to *raft.ServerID) error {
+// server knows of another leader, from one place of the list of transitions on. A transfer of raft's can go
+// wrong halfway: the other server has been told to stand for election, and fails. Then raft is leaderless
+// for a while, and may elect this server again, which tries again.
+func (e *Elector) handOver(ctx context.Context, from *place, to *raft.ServerID) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, e.transferTimeout(), ErrNotTransferred)
 	defer cancel()
 	var last error
-	for tried := 0; ; {
-		at := e.watch.now.Load()
+	tried := map[raft.ServerID]int{}
+	for at := from; ; {
+		// Whoever was named has got the leadership also if that was given back before anybody looked
+		// here: what comes back then is another one, and to be kept. Whoever resigns is not going to
+		// lead, and passes that on, too.
+		for at.isGone() && (to == nil || at.Leading || at.Address == "") {
+			at = at.next
+		}
 		switch {
 		case at.err != nil:
 			return at.err
@@ -38,18 +44,19 @@ func (e *Elector) handOver(ctx context.Context, to *raft.ServerID) error {
 			successors = slices.DeleteFunc(successors, func(s raft.Server) bool { return e.hasStalled(at.Term, s.ID) })
 			if to != nil {
 				successors = slices.DeleteFunc(successors, func(s raft.Server) bool { return s.ID != *to })
-				if tried == toNamed || len(successors) == 0 {
+				if tried[*to] == toNamed || len(successors) == 0 {
 					return errors.Join(ErrNotTransferred, last)
 				}
 			}
 			if len(successors) == 0 {
 				break
 			}
-			err := e.transfer(ctx, at, successors[tried%len(successors)])
+			next := leastTried(successors, tried)
+			err := e.transfer(ctx, at, next)
 			switch {
 			case errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout):
 			default:
-				tried++
+				tried[next.ID]++
 				last = cmp.Or(err, last)
 			}
 		case at.Address == "": // an election goes on
@@ -69,6 +76,12 @@ func (e *Elector) handOver(ctx context.Context, to *raft.ServerID) error {
 			return errors.Join(context.Cause(ctx), last)
 		}
 	}
+}
+
+// leastTried is the first of those that were tried least. Who comes first changes with the raft term, so
+// a place in that order, counted up, may be that of the same server each time.
+func leastTried(successors []raft.Server, tried map[raft.ServerID]int) raft.Server {
+	return slices.MinFunc(successors, func(a, b raft.Server) int { return cmp.Compare(tried[a.ID], tried[b.ID]) })
 }
 
 // transfer asks raft to make another server the leader, once it has all entries.

@@ -6,8 +6,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/tenure-go/tenure"
 )
 
@@ -46,10 +44,11 @@ func (e *Elector) Lead(ctx context.Context, work func(context.Context, tenure.Te
 
 // decline passes on a leadership of which no term has begun, and none will, as ctx has ended.
 func (e *Elector) decline(ctx context.Context) error {
-	if ctx.Err() == nil || !e.watch.Now().Leading {
+	at := e.watch.now.Load()
+	if ctx.Err() == nil || !at.Leading {
 		return nil
 	}
-	return e.handOver(context.WithoutCancel(ctx), nil)
+	return e.handOver(context.WithoutCancel(ctx), at, nil)
 }
 
 // lead calls work for one term. It returns what Lead returns, unless there is to be another.
@@ -71,7 +70,7 @@ func (l *Leadership) lead(ctx context.Context, work func(context.Context, tenure
 	}
 	if l.lost || l.to != nil {
 		if l.to != nil {
-			_ = l.passOn(ctx, l.to) // it is led here again, then
+			_ = l.passOn(ctx) // it is led here again, then
 		}
 		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, cause) {
 			l.e.opts.Logger.Warn("the function failed", "server", l.e.id, "token", l.token, "error", err)
@@ -81,15 +80,15 @@ func (l *Leadership) lead(ctx context.Context, work func(context.Context, tenure
 		}
 		return false, errors.Join(err, l.e.decline(ctx))
 	}
-	if late := l.passOn(ctx, nil); late != nil {
+	if late := l.passOn(ctx); late != nil {
 		err = errors.Join(err, fail("resign", late))
 	}
 	return false, err
 }
 
 // passOn makes another server the leader, also when ctx has ended: the time for it is bounded.
-func (l *Leadership) passOn(ctx context.Context, to *raft.ServerID) error {
-	err := l.e.handOver(context.WithoutCancel(ctx), to)
+func (l *Leadership) passOn(ctx context.Context) error {
+	err := l.handOver(context.WithoutCancel(ctx))
 	if err != nil {
 		l.e.opts.Logger.Warn("the leadership was not passed on", "server", l.e.id, "raft_term", l.at.Term, "error", err)
 	}

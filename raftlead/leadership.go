@@ -28,6 +28,7 @@ type Leadership struct {
 	ended atomic.Bool
 	lost  bool           // not by its holder; valid once ctx is done, like the next
 	to    *raft.ServerID // whom it is to go to; nil for anybody
+	from  *place         // of the election, for who passes it on; nil after, as it keeps all that follow
 
 	began    protocol.Instant
 	alone    atomic.Bool // this server is a quorum, or there is no witness: no deadline
@@ -41,7 +42,7 @@ type Leadership struct {
 var _ tenure.Term = (*Leadership)(nil)
 
 func newLeadership(ctx context.Context, e *Elector, at *place, token tenure.Token, led bool, over func()) *Leadership {
-	l := &Leadership{e: e, at: at.Transition, gone: at.gone, token: token, led: led, over: sync.OnceFunc(over), proven: make(chan struct{})}
+	l := &Leadership{e: e, at: at.Transition, gone: at.gone, from: at, token: token, led: led, over: sync.OnceFunc(over), proven: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	l.proved.Mono = -1 // before all: the clock of a Witness begins at 0
 	l.alone.Store(e.witness == nil)
@@ -129,7 +130,7 @@ func (l *Leadership) lose(cause error) {
 	if l.ended.Swap(true) {
 		return
 	}
-	l.lost = true
+	l.lost, l.from = true, nil
 	l.over()
 	l.cancel(cause)
 }
@@ -209,7 +210,8 @@ func (l *Leadership) Resign(ctx context.Context) error {
 //
 // Errors: tenure.ErrNotCandidate, for one that has no vote, has not answered for a Lease, or has
 // made raft give up a transfer in this raft term, and the term goes on; the cause of the term's end if it has ended; tenure.ErrWentElsewhere;
-// ErrNotTransferred, after which Campaign begins another term; ErrShutdown, ErrClosed, and that of ctx.
+// ErrNotTransferred, after which Campaign begins another term unless raft elects another server all the same; ErrShutdown,
+// ErrClosed, and that of ctx.
 func (l *Leadership) TransferTo(ctx context.Context, id raft.ServerID) error {
 	if err := l.transferTo(ctx, id); err != nil {
 		return fail("transfer", err)
@@ -241,5 +243,12 @@ func (l *Leadership) release(ctx context.Context) error {
 		return nil
 	}
 	defer l.over()
-	return l.e.handOver(ctx, l.to)
+	return l.handOver(ctx)
+}
+
+// handOver passes on what was given up, once.
+func (l *Leadership) handOver(ctx context.Context) error {
+	from := l.from
+	l.from = nil
+	return l.e.handOver(ctx, from, l.to)
 }

@@ -3,6 +3,7 @@ package raftlead
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -37,8 +38,14 @@ func TestTransferToInsideLeadWaitsForTheFunction(t *testing.T) {
 		s := c.leader()
 		to := c.others(s)[0]
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
+		ended, again := make(chan struct{}), make(chan tenure.Term, 1)
+		first := true
 		done := lead(ctx, s, func(ctx context.Context, term tenure.Term) error {
+			if !first {
+				again <- term
+				return idle(ctx, term)
+			}
+			first = false
 			l := term.(*Leadership)
 			if err := l.TransferTo(ctx, to.id); err != nil {
 				t.Error(err)
@@ -61,8 +68,42 @@ func TestTransferToInsideLeadWaitsForTheFunction(t *testing.T) {
 		if err := next.TransferTo(t.Context(), s.id); err != nil {
 			t.Error(err)
 		}
+		if back := await(t, "another term of Lead", again); back.Token() <= next.Token() {
+			t.Errorf("token %d, then %d", next.Token(), back.Token())
+		}
 		cancel()
-		_ = await(t, "end of Lead", done)
+		if err := await(t, "end of Lead", done); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Whoever gets the leadership may give it back before the one that passed it on has looked: that is
+// another leadership, of which Lead is about to begin a term.
+func TestALeadershipThatIsGivenBackAtOnceIsKept(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 3})
+		s := c.leader()
+		to, third := c.others(s)[0], c.others(s)[1]
+		pass := func(from, to *server) {
+			if err := from.raft.LeadershipTransferToServer(to.id, to.addr).Error(); err != nil {
+				t.Fatal(err)
+			}
+			c.leader(to)
+		}
+		before := s.elector.watch.now.Load()
+		pass(s, to)
+		pass(to, s)
+		if err := s.elector.handOver(t.Context(), before, &to.id); err != nil || !s.elector.Now().Leading {
+			t.Errorf("%v, and %v", err, s.elector.Now())
+		}
+		if err := s.elector.handOver(t.Context(), before, &third.id); !errors.Is(err, tenure.ErrWentElsewhere) || !s.elector.Now().Leading {
+			t.Errorf("%v, and %v", err, s.elector.Now())
+		}
+		// Who resigns begins no other term.
+		if err := s.elector.handOver(t.Context(), before, nil); err != nil || s.elector.Now().Leading {
+			t.Errorf("%v, and %v", err, s.elector.Now())
+		}
 	})
 }
 
@@ -120,6 +161,26 @@ func (s *server) cannotWin(cannot bool) {
 	s.link.noVotes = cannot
 }
 
+func TestEachVoterIsTriedBeforeOneIsTriedAgain(t *testing.T) {
+	successors := []raft.Server{{ID: "a"}, {ID: "b"}, {ID: "c"}}
+	tried := map[raft.ServerID]int{}
+	for round := range 10 {
+		for range successors {
+			// In each raft term others have answered last.
+			rand.Shuffle(len(successors), func(i, j int) { successors[i], successors[j] = successors[j], successors[i] })
+			tried[leastTried(successors, tried).ID]++
+		}
+		for _, s := range successors {
+			if tried[s.ID] != round+1 {
+				t.Fatalf("in %d rounds: %v", round+1, tried)
+			}
+		}
+	}
+	if first := leastTried(successors, tried); first.ID != successors[0].ID {
+		t.Errorf("%s is first, and not %s, that answered last", first.ID, successors[0].ID)
+	}
+}
+
 func TestATransferWhoseTargetFailsIsTriedWithOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCluster(t, setup{voters: 3})
@@ -153,7 +214,9 @@ func TestATransferToWhoFailsIsToldAndAnotherTermMayBegin(t *testing.T) {
 				case now.Leader != "" && !now.Leading:
 					t.Errorf("%v, and %v", err, now)
 				case now.Leading:
-					if next := c.campaignOn(s); next.Token() <= l.Token() {
+					// Of whom raft elects: the target may still be standing for election, and
+					// then s leads no longer as soon as it hears of that.
+					if _, next := c.campaign(); next.Token() <= l.Token() {
 						t.Errorf("token %d, then %d", l.Token(), next.Token())
 					}
 				}

@@ -62,6 +62,15 @@ type place struct {
 	gone chan struct{} // closed when there is a next place
 }
 
+func (p *place) isGone() bool {
+	select {
+	case <-p.gone:
+		return true
+	default:
+		return false
+	}
+}
+
 // NewWatch watches r, whose Config.LocalID is id. Close ends it; so does the shutdown
 // of r.
 func NewWatch(r *raft.Raft, id raft.ServerID) *Watch { return newWatch(r, id, func() {}) }
