@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tenure-go/tenure"
@@ -147,6 +148,26 @@ func TestATermThatBeginsInCloseEnds(t *testing.T) {
 		l := s.elector.begin(newLeadership(t.Context(), s.elector, s.elector.watch.now.Load(), first.token+1, false, func() {}), s.witness.clock.Now())
 		mustEnd(t, l, ErrClosed)
 		s.elector.watch.Close() // and last
+	})
+}
+
+func TestVerifyInAMomentInWhichTheTermIsAboutToEndReturnsItsCause(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, setup{voters: 3})
+		s, l := c.campaign()
+		close(s.elector.closed) // as Close does first
+		verified := make(chan error, 1)
+		go func() { verified <- l.Verify(t.Context()) }()
+		synctest.Wait()
+		select {
+		case err := <-verified:
+			t.Errorf("%v, and the term has not ended", err)
+		default:
+		}
+		s.elector.watch.Close() // and last
+		if err := await(t, "end of Verify", verified); !errors.Is(err, ErrClosed) || errors.Is(err, ErrSteppedDown) {
+			t.Error(err)
+		}
 	})
 }
 

@@ -163,7 +163,9 @@ func (l *Leadership) verify(ctx context.Context) error {
 		<-l.ctx.Done()
 		return l.Cause()
 	}
-	// Its answer alone would not do, see Witness; but it sends heartbeats at once.
+	// Its answer alone would not do, see Witness; but it sends heartbeats at once. It refuses when it
+	// does not lead any more, or is shut down: then the term is about to end, and its cause
+	// is what to return.
 	_, err := l.e.ask(ctx, l.ctx.Done(), l.e.r.VerifyLeader)
 	for {
 		l.proofs.Lock()
@@ -175,9 +177,7 @@ func (l *Leadership) verify(ctx context.Context) error {
 			return l.Cause()
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil:
-			return fmt.Errorf("%w: %w", ErrSteppedDown, err)
-		case l.alone.Load() || proved.Mono > asked.Mono:
+		case err == nil && (l.alone.Load() || proved.Mono > asked.Mono):
 			return nil
 		}
 		select {
