@@ -184,7 +184,10 @@ func (h *historian) run(over <-chan struct{}) {
 				pause = reopenMin
 			case ctx.Err() != nil || final(err):
 				delete(h.pending, election)
-				h.m.trouble(election, "write history", fmt.Errorf("terms are left out: %w", err))
+				if ctx.Err() != nil {
+					err = fmt.Errorf("%w: %w", ErrClosed, err)
+				}
+				h.m.trouble(election, "leave terms out of history", err)
 			default:
 				h.m.trouble(election, "write history", err)
 				h.queue = append(h.queue, election)

@@ -243,11 +243,36 @@ func TestAThousandElectionsHaveAHistoryEach(t *testing.T) {
 func TestAHandOverComesBeforeWhatIsWrittenOfIt(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		a, b := w.scribe("a"), w.scribe("b")
+		for i := range 100 {
+			l := a.campaign("x")
+			next := b.queue("x", 0)
+			w.pass(time.Second)
+			var written told
+			stop := a.st.Inject(faultstore.Fault{Kind: faultstore.Delay, Ops: faultstore.OpCommit, OnHit: func(c faultstore.Call) {
+				prefix, _, _ := strings.Cut(c.Tx.Then[0].Key, "/")
+				written.add("%s", prefix)
+			}})
+			w.must(l.Resign(t.Context()))
+			w.must(next.leads().Resign(t.Context()))
+			w.pass(time.Second)
+			stop()
+			if all := written.all(); len(all) < 2 || all[0] != "leaders" || all[1] != "history" {
+				t.Fatalf("term %d: written %q", i, all)
+			}
+		}
+	})
+}
+
+// A store that does not answer what is written of terms delays neither them, nor Close
+// beyond the bound that this has.
+func TestAHistoryThatCannotBeWrittenDelaysNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b := w.scribe("a"), w.scribe("b")
+		a.breaks(faultstore.Fault{Kind: faultstore.Partition})
+		b.breaks(faultstore.Fault{Kind: faultstore.Partition})
 		first := a.campaign("x")
 		next := b.queue("x", 0)
 		w.pass(time.Second)
-		a.breaks(faultstore.Fault{Kind: faultstore.Partition})
-		b.breaks(faultstore.Fault{Kind: faultstore.Partition})
 		started := time.Now()
 		w.must(first.Resign(t.Context()))
 		second := next.leads()
@@ -256,11 +281,13 @@ func TestAHandOverComesBeforeWhatIsWrittenOfIt(t *testing.T) {
 		if !second.Held() {
 			t.Errorf("lost while the history cannot be written: %v", second.Cause())
 		}
+		third := a.queue("x", 0)
 		started = time.Now()
 		w.must(b.Close())
 		w.about("closed", time.Since(started), 5*time.Second, 0)
+		w.about("handed over", third.won.Sub(started), 0, 0)
 		synctest.Wait()
-		if !slices.ContainsFunc(b.told.all(), func(line string) bool { return strings.HasPrefix(line, "trouble x: write history: terms are left out") }) {
+		if n := b.told.count("trouble x: leave terms out of history: tenure: member closed: context canceled"); n != 1 {
 			t.Errorf("told %q", b.told.all())
 		}
 	})
@@ -308,6 +335,23 @@ func TestCloseTriesAtOnceWhatWasToBeTriedLater(t *testing.T) {
 		w.must(a.Close())
 		w.about("closed", time.Since(started), 0, 0)
 		w.tells("x", "a: tenure: member closed")
+	})
+}
+
+// Nor does it press a store that fails.
+func TestCloseTriesNowAndThenWhatFails(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.scribe("a")
+		a.breaks(faultstore.Fault{Kind: faultstore.Fail, Name: "tried"})
+		a.campaign("x")
+		w.pass(10 * ttl)
+		before := a.st.Hits("tried")
+		started := time.Now()
+		w.must(a.Close())
+		w.about("closed", time.Since(started), 5*time.Second, time.Second)
+		if n := a.st.Hits("tried") - before; n < 10 || n > 110 {
+			t.Errorf("tried %d times", n)
+		}
 	})
 }
 
@@ -368,7 +412,7 @@ func TestAHistoryThatCannotBeReadIsLeftAlone(t *testing.T) {
 		if !errors.Is(err, tenure.ErrCorrupt) || len(terms) != 1 || terms[0].Member != "a" {
 			t.Errorf("got %+v, %v", terms, err)
 		}
-		if n := a.told.count("trouble x: write history: terms are left out: tenure: corrupt record: history: " +
+		if n := a.told.count("trouble x: leave terms out of history: tenure: corrupt record: history: " +
 			"json: cannot unmarshal string into Go struct field Record.terms of type []history.Term"); n != 1 {
 			t.Errorf("told %q", a.told.all())
 		}
@@ -430,7 +474,9 @@ func TestAHistoryFitsIntoWhatTheStoreTakes(t *testing.T) {
 				for range 20 {
 					w.must(n.campaign("x").Resign(t.Context()))
 				}
+				started := time.Now()
 				w.must(n.Close())
+				w.about("closed", time.Since(started), 0, 0)
 				terms, err := tenure.NewView(small, "x").History(t.Context())
 				w.must(err)
 				if len(terms) > most || len(terms) < most/2+most%2 {
