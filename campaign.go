@@ -253,6 +253,7 @@ func (m *Member) elected(c *candidacy, l *Leadership) {
 		c.won <- l // has room: the one before was taken, or there was none
 	}
 	m.mu.Unlock()
+	m.history.began(l)
 	info := l.info()
 	m.note(func() {
 		m.opts.Logger.Info("elected", "election", info.Election, "member", info.Member, "token", info.Token)
@@ -273,6 +274,7 @@ func (m *Member) termEnded(l *Leadership) {
 		m.flapped(info.Election)
 		m.mu.Unlock()
 	}
+	m.history.ended(l)
 	m.note(func() {
 		m.opts.Logger.Info("term ended", "election", info.Election, "member", info.Member, "token", info.Token, "cause", cause)
 		if f := m.opts.Trace.Ended; f != nil {

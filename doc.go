@@ -237,6 +237,8 @@
 //	a Reason's By and Why      up to MaxReason (1 KiB) each, UTF-8
 //	announcement               up to MaxAnnouncement (64 KiB)
 //	conditions of a campaign   one fewer than the store takes in a transaction
+//	history of an election     the last 100 terms, fewer where they take more than 128 KiB or than the
+//	                           store's longest value; 256 bytes of an endpoint and of a cause
 //
 // Not promised:
 //
@@ -250,6 +252,8 @@
 //   - Every transition, over a store whose watch does not show every change
 //     (store.Capabilities.EveryChange): a term that was over at once may be
 //     missing there, without a Gap.
+//   - That a history (Options.History) is complete. A term whose member crashed or was
+//     closed while the store was away may be missing, or lack its end.
 //   - That a seat written by a newer version is understood by an older one. What
 //     cannot be read counts as taken.
 package tenure

@@ -197,6 +197,33 @@ func ExampleLeadership_Announce() {
 	// false <nil>
 }
 
+// Who led, and why no longer. Members write that down where their options say so.
+func ExampleView_History() {
+	ctx := context.Background()
+	st := memstore.New()
+	defer st.Close()
+	for _, id := range []string{"a", "b"} {
+		m, err := tenure.Join(ctx, st, tenure.Options{ID: id, History: true})
+		if err != nil {
+			log.Fatal(err)
+		}
+		err = m.Lead(ctx, "shard-7", func(context.Context, tenure.Term) error { return nil }, tenure.LeadOptions{})
+		if err := errors.Join(err, m.Close()); err != nil { // with which it is written
+			log.Fatal(err)
+		}
+	}
+	terms, err := tenure.NewView(st, "shard-7").History(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, t := range terms {
+		fmt.Println(t.Member, "led,", t.To.Sub(t.From) < time.Minute, t.Cause)
+	}
+	// Output:
+	// a led, true tenure: resigned
+	// b led, true tenure: resigned
+}
+
 // For programs that are built on callbacks.
 func ExampleCallbacks() {
 	ctx, cancel := context.WithCancel(context.Background())

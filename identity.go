@@ -129,12 +129,15 @@ func (m *Member) register(ctx context.Context, lease store.Lease) error {
 // revoke ends a lease that nothing of worth hangs on; it is bounded, and what
 // it cannot do the lease's own end does.
 func (m *Member) revoke(id store.LeaseID) {
-	ctx, cancel := context.WithTimeout(context.Background(), min(m.opts.TTL, revokeTimeout))
+	ctx, cancel := context.WithTimeout(context.Background(), m.farewell())
 	defer cancel()
 	if err := m.st.Revoke(ctx, id); err != nil {
 		m.trouble("", "revoke", err)
 	}
 }
+
+// farewell is how long what is left to do takes at most, once all seats are passed on.
+func (m *Member) farewell() time.Duration { return min(m.opts.TTL, revokeTimeout) }
 
 func duplicate(owner protocol.Member) error {
 	where := ""

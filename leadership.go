@@ -46,6 +46,7 @@ type Leadership struct {
 	s        *session
 	c        *candidacy
 	token    Token
+	began    time.Time
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	evidence clock.Deadline
@@ -57,7 +58,7 @@ type Leadership struct {
 var _ Term = (*Leadership)(nil)
 
 func newLeadership(s *session, c *candidacy, token Token, until protocol.Instant) *Leadership {
-	l := &Leadership{s: s, c: c, token: token}
+	l := &Leadership{s: s, c: c, token: token, began: time.Now()}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(c.ctx))
 	l.evidence.Set(until)
 	return l

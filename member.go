@@ -28,6 +28,7 @@ type Member struct {
 	opts     Options
 	instance string
 	notes    *inbox.Inbox[func()]
+	history  *historian // nil: not wanted
 
 	mu         sync.Mutex
 	session    *session      // nil while it is being remade
@@ -88,6 +89,9 @@ func join(ctx context.Context, st store.Store, opts Options) (*Member, error) {
 		abandoned:  make(chan struct{}),
 		closed:     make(chan struct{}),
 	}
+	if opts.History {
+		m.history = newHistorian(m)
+	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	m.live.Go(func() { m.notes.Each(ended, m.notify) })
@@ -99,9 +103,14 @@ func join(ctx context.Context, st store.Store, opts Options) (*Member, error) {
 		return nil, err
 	}
 	m.began(s) // before Join returns: the member is healthy from then on
+	over := make(chan struct{})
+	m.live.Go(func() {
+		defer close(over)
+		m.run(s)
+	})
 	m.live.Go(func() {
 		defer close(ended)
-		m.run(s)
+		m.history.run(over)
 	})
 	if check := m.opts.Health; check != nil {
 		m.live.Go(func() { m.watchHealth(m.ctx, "", check, m.setUnwell) })

@@ -81,6 +81,11 @@ type Options struct {
 	// only when it is named by a transfer, which also forgets what was counted.
 	// Default 3; a negative one counts and never stands back.
 	FlapLimit int
+	// History has the member write down its terms, for View.History: under one key for
+	// each election, which stays when everybody has gone. A term costs two commits more.
+	// They are made beside the protocol, which never waits for them; what cannot be
+	// written is left out, and told to Trace.Trouble. Default: it writes nothing.
+	History bool
 }
 
 // CampaignOptions are the settings of one campaign. The zero value works.

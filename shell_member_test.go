@@ -192,6 +192,9 @@ func (m *shellMember) trace(slow time.Duration) *tenure.Trace {
 				m.run.problem("elected in %s without a session", t.Election)
 			}
 			m.terms[t.Election], m.last[t.Election] = &t, t.Token
+			m.run.mu.Lock()
+			m.run.led[t.Election][t.Token] = m
+			m.run.mu.Unlock()
 		},
 		Ended: func(t tenure.TermInfo, cause error) {
 			defer enter()()

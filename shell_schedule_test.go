@@ -53,8 +53,9 @@ type shellRun struct {
 
 	mu       sync.Mutex
 	problems []string
-	members  []*shellMember          // all starts
-	present  map[string]*shellMember // by id; nil while it is away
+	members  []*shellMember                           // all starts
+	led      map[string]map[tenure.Token]*shellMember // by election: who was told of which term
+	present  map[string]*shellMember                  // by id; nil while it is away
 }
 
 type shellObserver struct {
@@ -76,6 +77,7 @@ func runShell(t *testing.T, seed uint64, kind shellKind) *outcomes {
 		s := &shellRun{
 			t: t, kind: kind, r: rand.New(rand.NewPCG(seed, 2)), tally: found.tally,
 			a: tenuretest.NewArenaWith(tenuretest.ArenaOptions{Wrap: kind.wrap}), present: map[string]*shellMember{},
+			led: map[string]map[tenure.Token]*shellMember{"x": {}, "y": {}, "z": {}},
 		}
 		s.ctx, s.cancel = context.WithCancelCause(context.Background())
 		found.history = s.a.History()
@@ -155,7 +157,7 @@ func (s *shellRun) join(id string, slow time.Duration) {
 	}
 	for s.ctx.Err() == nil {
 		var err error
-		m.Node, err = s.a.Join(s.ctx, tenure.Options{ID: id, TTL: ttl, Logger: slog.New(m), Trace: m.trace(slow), Health: m.health})
+		m.Node, err = s.a.Join(s.ctx, tenure.Options{ID: id, TTL: ttl, Logger: slog.New(m), Trace: m.trace(slow), Health: m.health, History: true})
 		if err == nil {
 			break
 		}
@@ -463,6 +465,7 @@ func (s *shellRun) end() {
 	for _, m := range s.members {
 		m.mustBeOver()
 	}
+	s.mustHaveLed()
 	prefixes := store.Prefix("leaders/", "candidates/", "sessions/", "members/", "control/", "announce/")
 	l, err := s.a.Store().List(s.t.Context(), prefixes)
 	if err != nil {
@@ -474,5 +477,34 @@ func (s *shellRun) end() {
 			continue
 		}
 		s.problem("%s is left in the store", e.Key)
+	}
+}
+
+// mustHaveLed looks at the history of each election when all have gone: it is of terms
+// that were led, by whom it says, and ends with the last whose member has not gone before.
+func (s *shellRun) mustHaveLed() {
+	if s.kind.wrap != nil {
+		return // a store that lies loses what was written
+	}
+	for _, election := range s.elections {
+		terms, err := tenure.NewView(s.a.Store(), election).History(s.t.Context())
+		if err != nil || len(terms) > 100 {
+			s.problem("the history of %s has %d terms: %v", election, len(terms), err)
+		}
+		led := s.led[election]
+		var last tenure.Token
+		for _, term := range terms {
+			if m := led[term.Token]; m == nil || m.ID() != term.Member || term.Token <= last || term.Cause == "" {
+				s.problem("the history of %s has %+v after token %d", election, term, last)
+			}
+			last = term.Token
+		}
+		s.tally.count("terms in histories", len(terms))
+		s.tally.count("terms missing in histories", len(led)-len(terms))
+		for token, member := range led {
+			if token > last && s.present[member.ID()] == member { // or it may have crashed, or been closed without a store
+				s.problem("the history of %s ends with token %d, and %s has led with %d", election, last, member.ID(), token)
+			}
+		}
 	}
 }

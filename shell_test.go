@@ -69,7 +69,7 @@ func TestShell(t *testing.T) {
 		}
 	}
 	for _, what := range []string{
-		"hand-over", "gap", "overrun", "panic", "gave up", "wrote", "session lost", "rejoined", "warning", "failed", "stood back",
+		"hand-over", "gap", "overrun", "panic", "gave up", "wrote", "session lost", "rejoined", "warning", "failed", "stood back", "terms in histories",
 	} {
 		if total.counts[what] == 0 {
 			t.Errorf("no %s", what)

@@ -42,7 +42,8 @@ type Trace struct {
 	// Overrun: the function of an ended term still runs after its drain time.
 	Overrun func(TermInfo, time.Duration)
 	// Trouble: a request failed and will be tried again, or a callback ("callback") or a
-	// policy ("ask policy") has panicked. The election is empty for what belongs to the
+	// policy ("ask policy") has panicked, or a history will lack terms ("leave terms
+	// out of history"). The election is empty for what belongs to the
 	// session.
 	Trouble func(election, request string, err error)
 	// DuplicateWait: Join waits for another owner of the id to go away, for at

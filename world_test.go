@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -271,7 +272,12 @@ func (o *told) trace() *tenure.Trace {
 		Elected:        func(t tenure.TermInfo) { o.add("elected %s", t.Election) },
 		Ended:          func(t tenure.TermInfo, err error) { o.add("ended %s: %v", t.Election, err) },
 		Overrun:        func(t tenure.TermInfo, d time.Duration) { o.add("overrun %s after %v", t.Election, d) },
-		DuplicateWait:  func(id, _ string, d time.Duration) { o.add("waiting for %s, %v", id, d) },
+		Trouble: func(election, request string, err error) {
+			if strings.Contains(request, "history") { // others are of chance
+				o.add("trouble %s: %s: %v", election, request, err)
+			}
+		},
+		DuplicateWait: func(id, _ string, d time.Duration) { o.add("waiting for %s, %v", id, d) },
 	}
 }
 

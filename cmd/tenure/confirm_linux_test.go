@@ -80,6 +80,7 @@ func TestOrdersAreConfirmed(t *testing.T) {
 		{[]string{"pause", "n"}, []string{"n: " + leads + ", and goes on", "Pause it, so that nobody is elected? [y/N] "}},
 		{[]string{"drain", "a"}, []string{"a leads n.", "Drain it? [y/N] "}},
 		{[]string{"drain", "b"}, []string{"b leads nothing.", "Drain it? [y/N] "}},
+		{[]string{"history", "n", "--clear"}, []string{"n: delete what is written of its terms? [y/N] "}},
 	}
 	for _, c := range commands {
 		for _, answer := range []string{"\n", "n\n", "yesterday\n", "\x04"} { // ^D

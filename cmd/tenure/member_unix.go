@@ -14,7 +14,7 @@ import (
 // join joins however long the store takes to answer: Join itself gives each
 // request no more than the TTL. What happens to the member is told, and traced.
 func (f *memberFlags) join(ctx context.Context, st store.Store, url string, tell teller, trace *tenure.Trace) (*tenure.Member, error) {
-	opts := tenure.Options{ID: f.id, Endpoint: f.endpoint, TTL: f.ttl, Trace: tenure.MultiTrace(tell.trace(), trace)}
+	opts := tenure.Options{ID: f.id, Endpoint: f.endpoint, TTL: f.ttl, History: true, Trace: tenure.MultiTrace(tell.trace(), trace)}
 	for {
 		m, err := tenure.Join(ctx, st, opts)
 		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
@@ -31,7 +31,10 @@ func (t teller) trace() *tenure.Trace {
 		Trouble: func(_, request string, err error) {
 			if text := request + ": " + err.Error(); text != told {
 				told = text
-				t.tell("trouble", "%s; trying again", text)
+				if request != "leave terms out of history" {
+					text += "; trying again"
+				}
+				t.tell("trouble", "%s", text)
 			}
 		},
 		Elected: func(info tenure.TermInfo) { t.tell("elected", "elected, token %d", info.Token) },

@@ -23,8 +23,12 @@ type orderFlags struct {
 }
 
 func (f *orderFlags) add(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	f.addYes(cmd)
 	cmd.Flags().StringVar(&f.reason, "reason", "", "why; all who look at the election are told")
+}
+
+func (f *orderFlags) addYes(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 }
 
 // check refuses what the library would refuse, and what could not be confirmed,

@@ -13,6 +13,7 @@ const (
 	CandidatesPrefix = "candidates/"
 	MembersPrefix    = "members/"
 	AnnouncePrefix   = "announce/"
+	HistoryPrefix    = "history/"
 	DataPrefix       = "data/"
 
 	// What operators want; every session follows it.
@@ -53,6 +54,10 @@ func TransferKey(election string) string { return TransferPrefix + Escape(electi
 
 // AnnounceKey is what the leader of an election wants known.
 func AnnounceKey(election string) string { return AnnouncePrefix + Escape(election) }
+
+// HistoryKey is what the leaders of an election have written of their terms. The protocol
+// has no part in it.
+func HistoryKey(election string) string { return HistoryPrefix + Escape(election) }
 
 // MemberKey says which session owns a member's id.
 func MemberKey(id string) string { return MembersPrefix + Escape(id) }
