@@ -11,6 +11,7 @@ require (
 	github.com/tenure-go/tenure/store/etcdstore v0.0.0
 	github.com/tenure-go/tenure/store/sqlitestore v0.0.0
 	golang.org/x/sys v0.49.0
+	sigs.k8s.io/yaml v1.6.0
 )
 
 require (
@@ -77,7 +78,6 @@ require (
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 	modernc.org/sqlite v1.60.1 // indirect
-	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
 replace (
