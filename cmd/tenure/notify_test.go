@@ -135,7 +135,7 @@ func TestWatchdogFollowsTheRenewals(t *testing.T) {
 	t.Parallel()
 	w, proxy := newWorldBehindProxy(t)
 	m := newManager(t)
-	p := w.managed(m, append([]string{"run", "n", "--ttl", "1s"}, forever...)...).setenv("WATCHDOG_USEC=11000000").begin()
+	p := w.managed(m, append([]string{"run", "n", "--ttl", "1s"}, forever...)...).setenv("WATCHDOG_USEC=17000000").begin()
 	p.stdout.await(p, "works")
 	for range 3 {
 		m.forget()
@@ -167,7 +167,7 @@ func TestWatchdogThatIsTooShortIsRefused(t *testing.T) {
 	w := newWorld(t)
 	m := newManager(t)
 	p := w.managed(m, "run", "n", "--ttl", "10s", "--", "true").setenv("WATCHDOG_USEC=15000000").begin()
-	p.expect(exitRunFailed).expectSays("WatchdogSec=) is 15s", "a TTL of 10s", "every 20s; give it more")
+	p.expect(exitRunFailed).expectSays("WatchdogSec=) is 15s", "a TTL of 10s", "every 35s; give it more")
 	w.managed(m, "run", "n", "--ttl", "10s", "--", "true").setenv("WATCHDOG_USEC=15000000", "WATCHDOG_PID=1").begin().expect(0)
 	w.managed(m, "run", "n", "--ttl", "10s", "--", "true").setenv("WATCHDOG_USEC=soon").begin().
 		expect(exitRunFailed).expectSays("the service manager's watchdog", "WATCHDOG_USEC")
@@ -182,7 +182,7 @@ func TestChildrenAreNotGivenTheManagersSocket(t *testing.T) {
 	const show = `echo "$0: ${NOTIFY_SOCKET-none} ${WATCHDOG_USEC-none} ${WATCHDOG_PID-none}"`
 	p := w.managed(m, "run", "n", "--health-cmd", strings.ReplaceAll(show, "$0", "health")+" >>health",
 		"--pre-stop", strings.ReplaceAll(show, "$0", "pre-stop"), "--", "sh", "-c", show+"; echo works; exec sleep 1000", "cmd").
-		setenv("WATCHDOG_USEC=30000000").begin()
+		setenv("WATCHDOG_USEC=40000000").begin()
 	p.stdout.await(p, "works")
 	p.signal(syscall.SIGTERM)
 	p.expect(128 + 15).says("cmd: none none none\nworks\n").expectSays("pre-stop: none none none")

@@ -12,9 +12,9 @@ import (
 	"github.com/tenure-go/tenure/cmd/tenure/internal/systemd"
 )
 
-// reopenSlack is how much later than its TTL a member without a session may show itself:
-// it pauses between two attempts to join again.
-const reopenSlack = 10 * time.Second
+// leastWatchdog is how seldom a member may show itself: one without a session, each attempt
+// of which to join again waits for two answers, and ends with a request and a pause.
+func leastWatchdog(ttl time.Duration) time.Duration { return 2*ttl + 15*time.Second }
 
 // checkWatchdog refuses a service manager that would take a member for dead whose store is
 // away.
@@ -23,7 +23,7 @@ func checkWatchdog(ttl time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("the service manager's watchdog: %w", err)
 	}
-	if least := ttl + reopenSlack; watchdog != 0 && watchdog < least {
+	if least := leastWatchdog(ttl); watchdog != 0 && watchdog < least {
 		return fmt.Errorf("the service manager's watchdog (WatchdogSec=) is %v, and with a TTL of %v a member whose store is away may show itself so seldom as every %v; give it more", watchdog, ttl, least)
 	}
 	return nil
@@ -100,5 +100,6 @@ func (s *memberStatus) trace() *tenure.Trace {
 				s.troubled(fmt.Sprintf("the store does not answer: %v", err))
 			}
 		},
+		DuplicateWait: func(string, string, time.Duration) { s.Alive() },
 	}
 }

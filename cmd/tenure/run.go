@@ -60,8 +60,9 @@ run, after CMD has ended, for which it has the --grace. A second one kills CMD a
 
 Under systemd, with Type=notify, a member is ready when it has joined, also where it
 waits to lead; the status says what it does. Where WatchdogSec= is set, it shows that
-it is alive by renewing its session, or by trying to. NOTIFY_SOCKET, WATCHDOG_USEC and
-WATCHDOG_PID are not passed on to CMD, the pre-stop or the health command.
+it is alive by renewing its session, or by trying to; give twice the --ttl and 15 s at
+least. NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are not passed on to CMD, the
+pre-stop or the health command.
 
 Exit codes: CMD's own; 124 when a --wait-timeout or --max-hold has passed; 128+N
 when signal N ended CMD, or tenure run while it waited; 126 when CMD cannot be

@@ -180,7 +180,7 @@ func startCode(s *signals, err error) int {
 // quietWhenStopped drops the error of a context that a signal has ended: the
 // exit code says it.
 func quietWhenStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return nil
 	}
 	return err

@@ -126,7 +126,7 @@ func TestUnitOfAMemberLeavesItTheTimeItNeeds(t *testing.T) {
 	if stop := s.duration(t, "TimeoutStopSec"); stop <= grace+killGrace {
 		t.Errorf("TimeoutStopSec=%v is not longer than the grace of %v and %v more", stop, grace, killGrace)
 	}
-	if watchdog := s.duration(t, "WatchdogSec"); watchdog < ttl+reopenSlack {
+	if watchdog := s.duration(t, "WatchdogSec"); watchdog < leastWatchdog(ttl) {
 		t.Errorf("WatchdogSec=%v is too short for a TTL of %v", watchdog, ttl)
 	}
 }
