@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tenure-go/tenure"
-	"github.com/tenure-go/tenure/cmd/tenure/internal/hook"
+	"github.com/tenure-go/tenure/cmd/tenure/internal/shellcmd"
 )
 
 // healthCheck is --health-cmd as the library calls it: every third of the TTL, for as
@@ -34,7 +34,7 @@ func (h *healthCheck) check(ctx context.Context) error {
 		return ctx.Err()
 	}
 	until, _ := ctx.Deadline() // which a check always has
-	run := hook.Hook{Guard: guardCommand(), Line: h.line, Env: h.env()}
+	run := shellcmd.Command{Guard: guardCommand(), Line: h.line, Env: h.env()}
 	err := run.Run(ctx, func() time.Time { return until }, nil)
 	if err == nil && ctx.Err() == nil {
 		h.once.Do(func() { close(h.good) })

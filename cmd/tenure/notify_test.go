@@ -29,7 +29,7 @@ type manager struct {
 
 func newManager(t *testing.T) *manager {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "") // a socket's path must be short
+	dir, err := os.MkdirTemp("", "") //nolint:usetesting // the name of the test is in t.TempDir, and a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}

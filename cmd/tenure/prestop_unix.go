@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/tenure-go/tenure"
-	"github.com/tenure-go/tenure/cmd/tenure/internal/hook"
+	"github.com/tenure-go/tenure/cmd/tenure/internal/shellcmd"
 )
 
 // stopReserve is what is left of the grace for CMD itself where the pre-stop command
@@ -32,7 +32,7 @@ func (r *runner) beginPreStop(t tenure.Term, end time.Time) *preStop {
 	// The context of the term has ended; that it is lost shows in its deadline.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(t.Context()), end.Add(-min(stopReserve, r.flags.grace/2)))
 	p := &preStop{cancel: cancel, moved: make(chan struct{}, 1), ended: make(chan struct{})}
-	run := hook.Hook{Guard: guardCommand(), Line: r.flags.preStop, Env: r.environment(t.Token()), Out: os.Stderr}
+	run := shellcmd.Command{Guard: guardCommand(), Line: r.flags.preStop, Env: r.environment(t.Token()), Out: os.Stderr}
 	go func() {
 		defer close(p.ended)
 		defer cancel()

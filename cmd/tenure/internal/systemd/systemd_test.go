@@ -17,7 +17,7 @@ import (
 // manager is a service manager, which need not read.
 func manager(t *testing.T) *net.UnixConn {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "") // a socket's path must be short
+	dir, err := os.MkdirTemp("", "") //nolint:usetesting // the name of the test is in t.TempDir, and a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package hook
+package shellcmd
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 // maxLine is what is kept of a line, in bytes.
 const maxLine = 256
 
-// drain is for what was written before the end, where a process that has left the hook's
+// drain is for what was written before the end, where a process that has left the
 // group keeps its output open.
 const drain = 100 * time.Millisecond
 

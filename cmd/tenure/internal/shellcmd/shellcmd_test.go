@@ -1,11 +1,12 @@
 //go:build unix
 
-package hook
+package shellcmd
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,16 +28,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// never is far beyond what any of these hooks may take.
+// never is far beyond what any of these commands may take.
 const never = time.Hour
 
 func run(t *testing.T, ctx context.Context, line string, until time.Time) error {
 	t.Helper()
-	h := Hook{Guard: []string{os.Args[0], guardArg}, Line: line, Env: append(os.Environ(), "GREETING=hello")}
-	return h.Run(ctx, func() time.Time { return until }, nil)
+	c := Command{Guard: []string{os.Args[0], guardArg}, Line: line, Env: append(os.Environ(), "GREETING=hello")}
+	return c.Run(ctx, func() time.Time { return until }, nil)
 }
 
-func TestAHookThatFailsSaysWhy(t *testing.T) {
+func TestACommandThatFailsSaysWhy(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", maxLine)
 	for _, c := range []struct{ name, line, want string }{
@@ -66,7 +67,7 @@ func TestAHookThatFailsSaysWhy(t *testing.T) {
 	}
 }
 
-func TestAHookThatHangsIsKilledWithAllItHasStarted(t *testing.T) {
+func TestACommandThatHangsIsKilledWithAllItHasStarted(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -102,7 +103,9 @@ func TestAHookThatHangsIsKilledWithAllItHasStarted(t *testing.T) {
 			if !errors.Is(err, ErrOverrun) {
 				t.Errorf("got %v, want %v", err, ErrOverrun)
 			}
-			<-gone
+			if err := <-gone; !errors.Is(err, io.EOF) {
+				t.Error(err)
+			}
 		})
 	}
 }
@@ -123,16 +126,16 @@ func TestADaemonThatKeepsTheOutputOpenIsNotWaitedFor(t *testing.T) {
 	_ = f.Close()
 }
 
-func TestADeadlineThatMovesLetsAHookGoOn(t *testing.T) {
+func TestADeadlineThatMovesLetsACommandGoOn(t *testing.T) {
 	t.Parallel()
 	const step = 400 * time.Millisecond
 	until := time.Now().Add(step)
 	moved := make(chan struct{})
 	result := make(chan error, 1)
-	h := Hook{Guard: []string{os.Args[0], guardArg}, Line: "sleep 1"}
+	c := Command{Guard: []string{os.Args[0], guardArg}, Line: "sleep 1"}
 	asked := 0
 	go func() {
-		result <- h.Run(t.Context(), func() time.Time {
+		result <- c.Run(t.Context(), func() time.Time {
 			asked++
 			return until.Add(time.Duration(asked-1) * step)
 		}, moved)
@@ -149,7 +152,7 @@ func TestADeadlineThatMovesLetsAHookGoOn(t *testing.T) {
 	}
 }
 
-func TestAHookThatCannotStartInTimeHasOverrun(t *testing.T) {
+func TestACommandThatCannotStartInTimeHasOverrun(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -1,11 +1,11 @@
 //go:build unix
 
-// Package hook runs a command of the user's beside CMD: a health check, or what is to
+// Package shellcmd runs a command of the shell beside CMD: a health check, or what is to
 // be done before CMD is stopped.
 //
 // It runs under a guard of its own. So it ends, with everything in its process group, at
 // its time-out and when the process that started it does, however that happens.
-package hook
+package shellcmd
 
 import (
 	"context"
@@ -17,48 +17,48 @@ import (
 	"github.com/tenure-go/tenure/cmd/tenure/internal/guard"
 )
 
-// Hook is a command line of the shell. Its standard input is empty.
-type Hook struct {
+// Command is a command line of the shell. Its standard input is empty.
+type Command struct {
 	Guard []string // the command line that makes this program a guard
 	Line  string   // for /bin/sh -c
 	Env   []string
 	// Out has its output, standard and error. Nil: the last line of that is told where
-	// the hook fails, and the rest is dropped.
+	// the command fails, and the rest is dropped.
 	Out *os.File
 }
 
-// ErrOverrun is a hook that was killed because it had not ended in time.
+// ErrOverrun is of a command that was killed because it had not ended in time.
 var ErrOverrun = errors.New("has not ended in time, and was killed")
 
-// Run runs the hook until it has ended, with all of its process group. It is killed when
+// Run runs the command until it has ended, with all of its process group. It is killed when
 // ctx ends, and at the deadline, which is asked for again whenever moved says so.
-func (h Hook) Run(ctx context.Context, deadline func() time.Time, moved <-chan struct{}) error {
-	if h.Out != nil {
-		return h.run(ctx, deadline, moved, h.Out)
+func (c Command) Run(ctx context.Context, deadline func() time.Time, moved <-chan struct{}) error {
+	if c.Out != nil {
+		return c.run(ctx, deadline, moved, c.Out)
 	}
 	said, err := newLastLine()
 	if err != nil {
 		return err
 	}
-	err = h.run(ctx, deadline, moved, said.in)
+	err = c.run(ctx, deadline, moved, said.in)
 	if line := said.end(); err != nil && line != "" {
 		return fmt.Errorf("%w: %s", err, line)
 	}
 	return err
 }
 
-func (h Hook) run(ctx context.Context, deadline func() time.Time, moved <-chan struct{}, out *os.File) error {
+func (c Command) run(ctx context.Context, deadline func() time.Time, moved <-chan struct{}, out *os.File) error {
 	nothing, err := os.Open(os.DevNull)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = nothing.Close() }() // nothing was written
-	g, err := guard.StartWith(ctx, guard.Streams{In: nothing, Out: out, Err: out}, h.Guard...)
+	g, err := guard.StartWith(ctx, guard.Streams{In: nothing, Out: out, Err: out}, c.Guard...)
 	if err != nil {
 		return overrun(ctx, err)
 	}
 	defer g.Close()
-	cmd := guard.Command{Args: []string{"/bin/sh", "-c", h.Line}, Env: h.Env}
+	cmd := guard.Command{Args: []string{"/bin/sh", "-c", c.Line}, Env: c.Env}
 	if _, err := g.Run(cmd, guard.DeadlineAt(deadline())); err != nil {
 		return overrun(ctx, err)
 	}
@@ -76,8 +76,8 @@ func (h Hook) run(ctx context.Context, deadline func() time.Time, moved <-chan s
 	}
 }
 
-// overrun is what a hook that could not be started in time has in common with one that
-// has not ended in time.
+// overrun is what a command that could not be started in time has in common with one
+// that has not ended in time.
 func overrun(ctx context.Context, err error) error {
 	if ctx.Err() != nil || errors.Is(err, guard.ErrDeadline) {
 		return ErrOverrun
