@@ -213,7 +213,8 @@ func TestMaxHoldHandsOverAndEndsTheRun(t *testing.T) {
 func TestMaxHoldWithRestartTakesTurns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	cmd := []string{"--max-hold", "1s", "--restart", "on-failure", "--", "sh", "-c", `echo $TENURE_MEMBER >>turns; exec sleep 1000`}
+	cmd := []string{"--max-hold", "1s", "--restart", "on-failure", "--", "sh", "-c",
+		`trap 'exit 0' TERM; echo $TENURE_MEMBER >>turns; while :; do sleep 0.01; done`}
 	a := w.lead("a", append([]string{"n"}, cmd...)...)
 	b := w.member("b", append([]string{"n"}, cmd...)...)
 	c := w.member("c", append([]string{"n"}, cmd...)...)
@@ -224,6 +225,9 @@ func TestMaxHoldWithRestartTakesTurns(t *testing.T) {
 	for _, p := range []*proc{a, b, c} {
 		p.signal(syscall.SIGTERM)
 		p.wait()
+		if pauses := count(p, "campaigning again in"); pauses > 0 {
+			t.Errorf("it has paused %d times, as after a failure", pauses)
+		}
 	}
 	if got := strings.Fields(w.read("turns"))[:6]; !slices.Equal(got, []string{"a", "b", "c", "a", "b", "c"}) {
 		t.Errorf("turns: %q", got)

@@ -132,24 +132,36 @@ func TestASecondSignalKillsThePreStopToo(t *testing.T) {
 	w.expectEmpty()
 }
 
-// The end of a leadership that nobody can renew ends the pre-stop command in time, too.
+// A pre-stop command works no more when another leads, whatever has become of the run.
 func TestLossDuringThePreStopKillsIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	const ttl = 2 * time.Second
-	a := w.lead("a", "n", "--ttl", ttl.String(), "--grace", "1h", "--pre-stop",
-		`echo hangs; while :; do echo a >>lines; sleep 0.005; done`, "--", "sh", "-c", noted)
-	a.stdout.await(a, "works")
-	b := w.member("b", "n", "--ttl", ttl.String(), "--", "sh", "-c", `echo b >>lines; echo works; exec sleep 1000`)
-	w.do("drain", "a", "--yes").expect(0)
-	a.stderr.await(a, "hangs")
-	w.do("depose", "n", "--yes").expect(0)
-	b.stdout.await(b, "works")
-	eventually(t, "a's end", func() bool {
-		return strings.Contains(a.stderr.String(), "command killed; waiting to lead again")
-	})
-	if _, after, _ := strings.Cut(w.read("lines"), "b"); strings.Contains(after, "a") {
-		t.Error("the pre-stop command of one ran while another led")
+	for _, c := range []struct {
+		name   string
+		strike func(w *world, a *proc)
+	}{
+		{"deposed", func(w *world, _ *proc) { w.do("depose", "n", "--yes").expect(0) }},
+		{"stopped", func(_ *world, a *proc) { stopUnlocked(a) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			const ttl = "2s"
+			a := w.lead("a", "n", "--ttl", ttl, "--grace", "1h", "--pre-stop",
+				`echo hangs; while :; do echo a >>lines; sleep 0.005; done`, "--", "sh", "-c", noted)
+			a.stdout.await(a, "works")
+			b := w.member("b", "n", "--ttl", ttl, "--", "sh", "-c",
+				`echo works; while :; do echo b >>lines; sleep 0.005; done`)
+			w.do("drain", "a", "--yes").expect(0)
+			a.stderr.await(a, "hangs")
+			c.strike(w, a)
+			b.stdout.await(b, "works")
+			eventually(t, "work of b", func() bool { return strings.Count(w.read("lines"), "b\n") > 20 })
+			if _, after, _ := strings.Cut(w.read("lines"), "b"); strings.Contains(after, "a") {
+				t.Error("the pre-stop command of one ran while another led")
+			}
+			a.signal(syscall.SIGCONT)
+			a.stderr.await(a, "command killed; waiting to lead again")
+		})
 	}
 }
 
