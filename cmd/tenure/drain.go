@@ -19,7 +19,7 @@ func newDrain(c *common) *cobra.Command {
 		Long: `Has MEMBER give up its seats in all elections, and take none until "tenure undrain
 MEMBER", however often it is started: for maintenance of its host. Each seat goes to
 the next in line when the member's work has ended cleanly ("tenure run" sends TERM to
-its CMD, which has 10 s, and goes on waiting); this is not waited for. The member need
+its CMD, which has its --grace, and goes on waiting); this is not waited for. The member need
 not run. Asks first. An id that begins with a dash goes after "--".`,
 		Args: oneMember,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -18,6 +19,9 @@ type memberFlags struct {
 	ttl      time.Duration
 	priority int
 	quiet    bool
+
+	health      func(context.Context) error // nil: the member is healthy
+	healthGrace time.Duration
 }
 
 func (f *memberFlags) add(cmd *cobra.Command) {

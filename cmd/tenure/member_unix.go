@@ -14,7 +14,10 @@ import (
 // join joins however long the store takes to answer: Join itself gives each
 // request no more than the TTL. What happens to the member is told, and traced.
 func (f *memberFlags) join(ctx context.Context, st store.Store, url string, tell teller, trace *tenure.Trace) (*tenure.Member, error) {
-	opts := tenure.Options{ID: f.id, Endpoint: f.endpoint, TTL: f.ttl, History: true, Trace: tenure.MultiTrace(tell.trace(), trace)}
+	opts := tenure.Options{
+		ID: f.id, Endpoint: f.endpoint, TTL: f.ttl, History: true, Trace: tenure.MultiTrace(tell.trace(), trace),
+		Health: f.health, HealthGrace: f.healthGrace,
+	}
 	for {
 		m, err := tenure.Join(ctx, st, opts)
 		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {

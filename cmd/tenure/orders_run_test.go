@@ -156,7 +156,7 @@ func TestCommandEndsAndTheTermDoes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := &runner{standby: &guard.Guard{}, tell: teller{quiet: true}, signals: &signals{}}
+			r := newTestRunner(t)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			if c.cause != nil {

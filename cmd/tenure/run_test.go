@@ -137,7 +137,8 @@ func TestHelpSaysWhatOneMustKnow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	help := w.do("run", "--help").expect(0).stdout.String()
-	for _, part := range []string{"Exit codes:", "128+N", "126", "127", "125", "processes that leave the group", "Signals:"} {
+	for _, part := range []string{"Exit codes:", "124 when", "128+N", "126", "127", "125", "processes that leave the group", "Signals:",
+		"TENURE_ENDPOINT", "NOTIFY_SOCKET", "--pre-stop is", "--health-cmd is", "--max-hold has", "--wait-timeout ends"} {
 		if !strings.Contains(help, part) {
 			t.Errorf("tenure run --help does not mention %q", part)
 		}

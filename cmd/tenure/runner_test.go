@@ -32,12 +32,20 @@ func (t *endedTerm) Resign(context.Context) error {
 	return nil
 }
 
+// newTestRunner returns one that needs no store and no process.
+func newTestRunner(t *testing.T) *runner {
+	r := &runner{standby: &guard.Guard{}, tell: teller{quiet: true}, signals: &signals{}, wait: &waitLimit{}}
+	r.status = newMemberStatus(r.tell)
+	t.Cleanup(r.status.Close)
+	return r
+}
+
 // The guard may see a deadline pass before the member does. That is a loss of
 // the leadership, not an end of the command, and the run goes on.
 func TestGuardIsTheFirstToSeeALoss(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &runner{standby: &guard.Guard{}, tell: teller{quiet: true}, signals: &signals{}}
+		r := newTestRunner(t)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(tenure.ErrSessionExpired) })
 		err := r.ended(guard.Exit{Killed: guard.ByDeadline}, &endedTerm{ctx: ctx})
@@ -51,7 +59,7 @@ func TestGuardIsTheFirstToSeeALoss(t *testing.T) {
 // member is well, and campaigns again.
 func TestGuardIsToldTooLate(t *testing.T) {
 	t.Parallel()
-	r := &runner{tell: teller{quiet: true}, signals: &signals{}}
+	r := newTestRunner(t)
 	err := r.ended(guard.Exit{Killed: guard.ByDeadline}, &endedTerm{ctx: t.Context(), held: true})
 	if !errors.Is(err, errLate) {
 		t.Errorf("got %v, want %v", err, errLate)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenure-go/tenure/cmd/tenure/internal/systemd"
 	"github.com/tenure-go/tenure/embedded"
 )
 
@@ -44,7 +45,7 @@ A server that has run before knows its cluster from DIR; --peers and --join may 
 
 A server listens on this host's loopback interface unless another address is given; then
 it wants certificates (--client-ca, --peer-ca), or --insecure, with which everybody who
-reaches it can write. Sessions with a TTL below 2 s need a shorter --election-timeout.`,
+reaches it can write. It tells systemd when it serves (Type=notify). Sessions with a TTL below 2 s need a shorter --election-timeout.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			conf, err := f.config(cmd.ErrOrStderr())
@@ -120,6 +121,9 @@ func (f *serveFlags) config(log io.Writer) (embedded.Config, error) {
 func (c *common) serve(cmd *cobra.Command, conf embedded.Config) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	notify := systemd.Start(func(err error) { conf.Logger.Warn(err.Error()) })
+	defer notify.Close()
+	defer context.AfterFunc(ctx, notify.Stopping)()
 	s, err := embedded.Start(ctx, conf)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return nil // told to stop while it waited for others
@@ -130,6 +134,8 @@ func (c *common) serve(cmd *cobra.Command, conf embedded.Config) error {
 	if err := c.printServing(cmd, s); err != nil {
 		return errors.Join(err, s.Close())
 	}
+	notify.Status("serves")
+	notify.Ready()
 	select {
 	case <-ctx.Done():
 		stop() // a second signal ends the process

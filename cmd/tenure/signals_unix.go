@@ -133,18 +133,18 @@ func (s *signals) takeLocked(sig syscall.Signal) {
 
 // end stops CMD with the signal that has ended the run, or TERM if it goes on without
 // CMD, and kills it when its grace is over.
-func (s *signals) end(g *guard.Guard) {
+func (s *signals) end(g *guard.Guard, grace time.Duration) {
 	s.mu.Lock()
 	sig := s.stopped
 	s.asked = true
 	s.mu.Unlock()
 	if sig == 0 || sig == syscall.SIGTERM {
-		g.Stop(stopGrace)
+		g.Stop(grace)
 		return
 	}
 	_ = g.Signal(sig) // if that fails, what follows does not
 	s.wg.Go(func() {
-		timer := time.NewTimer(stopGrace)
+		timer := time.NewTimer(grace)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
@@ -152,4 +152,13 @@ func (s *signals) end(g *guard.Guard) {
 		case <-g.Done():
 		}
 	})
+}
+
+// forwardable reports whether a signal to "tenure run" is meant for CMD.
+func forwardable(sig os.Signal) bool {
+	switch sig {
+	case syscall.SIGCHLD, syscall.SIGPIPE, syscall.SIGURG, syscall.SIGTTOU, syscall.SIGTTIN, syscall.SIGTSTP, syscall.SIGCONT:
+		return false // about this process, or the runtime's own
+	}
+	return true
 }

@@ -15,7 +15,7 @@ import (
 
 const transferHelp = `Asks the leader of the election NAME to hand over to MEMBER, which waits for the
 seat or stands back, and waits for the outcome. The leader's work is ended cleanly
-first ("tenure run" sends TERM to its CMD, which has 10 s), and the leader stays a
+first ("tenure run" sends TERM to its CMD, which has its --grace), and the leader stays a
 candidate. For one that does not answer there is "tenure depose".
 
 Shows who leads, and asks. The leader that was shown is the one that is asked: if

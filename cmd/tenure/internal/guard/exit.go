@@ -2,6 +2,7 @@ package guard
 
 import (
 	"errors"
+	"os"
 	"syscall"
 )
 
@@ -63,3 +64,6 @@ type Command struct {
 	Env  []string
 	Dir  string
 }
+
+// Streams are the standard streams of a command, and of its guard.
+type Streams struct{ In, Out, Err *os.File }
