@@ -62,4 +62,6 @@ type Command struct {
 	Args []string
 	Env  []string
 	Dir  string
+	// NoInput gives it /dev/null as stdin, and leaves the terminal where it is.
+	NoInput bool
 }

@@ -123,7 +123,7 @@ func (g *Guard) Run(cmd Command, d Deadline) (pid int, err error) {
 	if len(cmd.Args) == 0 {
 		return 0, errors.New("no command given")
 	}
-	if err := g.begin(d); err != nil {
+	if err := g.begin(cmd, d); err != nil {
 		return 0, err
 	}
 	if err := g.request(cmd, d); err != nil {
@@ -144,7 +144,7 @@ func (g *Guard) Run(cmd Command, d Deadline) (pid int, err error) {
 	}
 }
 
-func (g *Guard) begin(d Deadline) error {
+func (g *Guard) begin(cmd Command, d Deadline) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -157,7 +157,9 @@ func (g *Guard) begin(d Deadline) error {
 	}
 	g.state, g.deadline = starting, d
 	g.expiry = time.AfterFunc(d.remaining(), g.expire)
-	g.tty = lendable()
+	if !cmd.NoInput {
+		g.tty = lendable()
+	}
 	// Before the fork: whatever becomes of the guard, its orphans are ours.
 	adoptOrphans()
 	g.adopted = true
