@@ -54,7 +54,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(cmd, "%w", err)
 	})
-	root.AddCommand(newRun(&c), newCampaign(&c), newLeader(&c), newWatch(&c), newStatus(&c),
+	root.AddCommand(newRun(&c), newCampaign(&c), newResign(&c), newLeader(&c), newWait(&c), newWatch(&c), newStatus(&c),
 		newDepose(&c), newTransfer(&c), newDrain(&c), newUndrain(&c), newPause(&c), newUnpause(&c),
 		newNodes(&c), newState(&c), newServe(&c), newVersion(&c))
 	return root
