@@ -152,11 +152,11 @@ func playParent(s *strand) {
 				return
 			}
 			s.say("guard %d", g.proc.Pid)
-		case "run": // milliseconds, arguments
+		case "run", "run-without-input": // milliseconds, arguments
 			ms, rest, _ := strings.Cut(arg, " ")
 			n, _ := strconv.Atoi(ms)
 			d := DeadlineAt(time.Now().Add(time.Duration(n) * time.Millisecond))
-			pid, err := g.Run(Command{Args: strings.Fields(rest)}, d)
+			pid, err := g.Run(Command{Args: strings.Fields(rest), NoInput: verb != "run"}, d)
 			if err != nil {
 				s.say("error %v", err)
 				return

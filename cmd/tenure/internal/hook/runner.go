@@ -60,11 +60,16 @@ func (r *Runner) Joined(member string) {
 var errKilled = errors.New("hooks were told to end at once")
 
 // Elected is for Callbacks.Elected: it runs the hook, and returns when that has ended. An
-// error refuses the term.
+// error refuses the term, if that has not ended: then it is the cause of the end, and says
+// that there is nothing for Lost to undo.
 func (r *Runner) Elected(_ context.Context, t tenure.Term) error {
 	j := newJob(Elected)
 	j.term = t
-	return r.await(j, func() { r.queue.elected(j) })
+	err := r.await(j, func() { r.queue.elected(j) })
+	if errors.Is(err, errNotBegun) {
+		return t.Cause()
+	}
+	return err
 }
 
 // Lost is for Callbacks.Lost: it runs the hook, and returns when that has ended.
