@@ -45,16 +45,19 @@ the seat is passed on after --on-lost has ended. When it is lost (the store is a
 too long, somebody deposed this member), --on-elected is killed before another can be
 elected, and --on-lost begins at once; but the next leader waits for neither, and what
 --on-elected has started may still work when that begins. Give the token to whatever is
-written to, and have it refuse a lower one; or use "tenure run", which kills in time.
+written to, and have it refuse a lower one; or use "tenure run", which kills in time. A
+tenure campaign that is killed calls nothing.
 
-With --observe this process is no member, and never leads: --on-follower and --on-error
-are called alone.
+With --observe this process is no member, and never leads: --on-follower is called, and
+--on-error, of hooks that fail.
 
 Signals: TERM, INT, HUP and QUIT end it: --on-lost is run, and the seat is passed on.
-After a second one the hook that runs is killed, and no other is started.
+After a second one the hook that runs is killed, and no other is started. Under systemd
+use KillMode=mixed, or hooks are told to end with it.
 
-Exit codes: 0 it was told to stop, or --once is over; 1 it failed for good; 2 a command
-line that cannot be used; 128+N it was told to stop a second time, by signal N.`
+Exit codes: 0 it was told to stop, or --once is over; 1 it could not begin, or failed for
+good; 2 a command line that cannot be used; 128+N it was told to stop a second time, by
+signal N.`
 
 type campaignFlags struct {
 	memberFlags
@@ -63,6 +66,10 @@ type campaignFlags struct {
 	observe bool
 	once    bool
 }
+
+// maxHookTimeout is what nobody means who means something: a seat whose leader hangs is
+// kept for as long.
+const maxHookTimeout = 24 * time.Hour
 
 const (
 	onElected  = "on-elected"
@@ -108,8 +115,8 @@ func (f *campaignFlags) check(cmd *cobra.Command, election string) error {
 			return fmt.Errorf("--%s is empty; give a command, or leave it out", name)
 		}
 	}
-	if f.timeout <= 0 {
-		return fmt.Errorf("--hook-timeout is %v; give one above 0", f.timeout)
+	if f.timeout <= 0 || f.timeout > maxHookTimeout {
+		return fmt.Errorf("--hook-timeout is %v; give one above 0, and %v at most", f.timeout, maxHookTimeout)
 	}
 	if f.observe {
 		return f.checkObserver(cmd)

@@ -182,13 +182,25 @@ func (r *Runner) run() {
 		case ended:
 			return
 		default:
-			_ = r.prepare() // which start does again, and reports
+			if r.runs() {
+				_ = r.prepare() // which start does again, and reports
+			}
 			select {
 			case <-r.wake:
 			case <-r.abort.Done():
 			}
 		}
 	}
+}
+
+// runs reports whether there is any command.
+func (r *Runner) runs() bool {
+	for _, text := range r.conf.Commands {
+		if text != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // take returns the job to run next, or whether there never will be one.
