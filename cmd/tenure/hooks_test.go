@@ -32,15 +32,13 @@ func (w *world) hooked(id string, args ...string) *proc {
 	return p
 }
 
-// awaitHooks waits until the hooks have written a text, and returns all they have written.
-func (w *world) awaitHooks(text string) string {
+// awaitHooks waits until the hooks have written a text.
+func (w *world) awaitHooks(text string) {
 	w.t.Helper()
-	var all []byte
 	eventually(w.t, fmt.Sprintf("%q from the hooks", text), func() bool {
-		all, _ = os.ReadFile(w.path("hooks")) // it may not be there yet
+		all, _ := os.ReadFile(w.path("hooks")) // it may not be there yet
 		return strings.Contains(string(all), text)
 	})
-	return string(all)
 }
 
 // ends tells a process to stop, and fails unless it then ends as one that was.
@@ -141,7 +139,7 @@ func (w *world) expectPairs() (terms int) {
 // What the hooks of two members do is one history, over any store.
 func TestHooksOfAHandOverAreInOrder(t *testing.T) {
 	t.Parallel()
-	for name, make := range map[string]func(t *testing.T) *world{
+	for name, world := range map[string]func(t *testing.T) *world{
 		"sqlite": func(t *testing.T) *world { return newWorld(t) },
 		"etcd": func(t *testing.T) *world {
 			_, hosts := startEtcd(t, etcdtest.Options{Members: 1})
@@ -150,7 +148,7 @@ func TestHooksOfAHandOverAreInOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := make(t)
+			w := world(t)
 			// A lost hook takes its time: the next elected one must not begin before its end.
 			args := append(slices.Clone(allNoted), "--on-lost", "sleep 0.05; "+noted, "--ttl", "2s")
 			a := w.hooked("a", args...)

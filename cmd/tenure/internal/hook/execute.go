@@ -29,7 +29,7 @@ var errNotBegun = errors.New("the term ended before its hook began")
 func (r *Runner) execute(j *job) error {
 	text := r.conf.Commands[j.kind]
 	switch {
-	case j.context().Err() != nil:
+	case j.over():
 		return errNotBegun
 	case text == "":
 		return nil
@@ -139,7 +139,7 @@ func (r *Runner) verdict(j *job, exit guard.Exit, timedOut bool) error {
 	switch {
 	case r.abort.Err() != nil:
 		return errKilled
-	case j.context().Err() != nil:
+	case j.over():
 		return nil
 	case timedOut:
 		return fmt.Errorf("stopped, because it has not ended within %v", r.conf.Timeout)

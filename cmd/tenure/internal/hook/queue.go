@@ -51,6 +51,9 @@ func (j *job) context() context.Context {
 	return context.Background()
 }
 
+// over reports whether the hook of a job must end, or must not begin.
+func (j *job) over() bool { return j.context().Err() != nil }
+
 // Limits of errors, or a store that is away would mean a hook without end.
 const (
 	maxErrors  = 8           // that wait

@@ -49,16 +49,15 @@ func (q *queue) put(kind Kind, token tenure.Token) *job {
 }
 
 // expectNext fails unless the queue gives the kind of this token next; 0: nothing.
-func (q *queue) expectNext(t *testing.T, kind Kind, token tenure.Token) *job {
+func (q *queue) expectNext(t *testing.T, kind Kind, token tenure.Token) {
 	t.Helper()
 	j := q.next()
 	if j == nil && token == 0 {
-		return nil
+		return
 	}
 	if want := jobOf(kind, token); j == nil || token == 0 || j.kind != kind || j.reason != want.reason || j.token() != want.token() {
 		t.Fatalf("next is %+v, want %s of %d", j, kind, token)
 	}
-	return j
 }
 
 func expectStopped(t *testing.T, j *job, want bool) {
