@@ -103,6 +103,7 @@ func (c *campaigner) trace() *tenure.Trace {
 // observe tells the hooks who leads, until ctx ends.
 func (c *campaigner) observe(ctx context.Context) error {
 	view := tenure.NewView(c.st, c.election)
+	told := ""
 	for {
 		for ev, err := range view.Observe(ctx) {
 			switch {
@@ -113,7 +114,10 @@ func (c *campaigner) observe(ctx context.Context) error {
 			case !errors.Is(err, tenure.ErrCorrupt):
 				return err
 			default: // who is elected next writes it anew
-				c.tell.tell("trouble", "%v; trying again", err)
+				if text := err.Error(); text != told {
+					told = text
+					c.tell.tell("trouble", "%s; trying again", plain(text))
+				}
 				c.hooks.Error(err)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/tenure-go/tenure"
 	"github.com/tenure-go/tenure/cmd/tenure/internal/hook"
 	"github.com/tenure-go/tenure/internal/etcdtest"
+	"github.com/tenure-go/tenure/store"
 )
 
 // noted is a hook that writes what it is told into a file.
@@ -498,6 +499,31 @@ func TestACampaignOutlivesTheStore(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A seat that cannot be read is told of, and looked at again.
+func TestACampaignOutlivesASeatThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(store.Put("leaders/n", []byte("?"), store.NoLease))
+	p := w.start("campaign", "n", "--observe", "--on-follower", "echo $TENURE_LEADER leads", "--on-error", `echo "$TENURE_REASON"`)
+	p.stdout.await(p, "tenure: corrupt record")
+	w.put(store.Delete("leaders/n"))
+	w.hooked("a")
+	p.stdout.await(p, "a leads\n")
+	p.ends()
+	if got := p.stdout.String(); strings.Count(got, "\n") != 2 {
+		t.Errorf("hooks: %s", got)
+	}
+}
+
+// put writes to the store, past all rules.
+func (w *world) put(ops ...store.Op) {
+	w.t.Helper()
+	w.look(func(st store.Store) error {
+		_, err := st.Commit(w.t.Context(), store.Tx{Then: ops})
+		return err
+	})
 }
 
 func TestBadCampaigns(t *testing.T) {

@@ -26,8 +26,9 @@
 //	follower   stopped              waited for        dropped
 //	error      waited for           waited for        kept
 //
-// A hook of elected is stopped by the end of its term alone: killed when the term was
-// lost, and by its guard at the term's deadline if this process is too late for it.
+// A hook of elected is superseded by the end of its term alone: it is killed when the term
+// was lost, and by its guard at the term's deadline if this process is too late for it.
+// Each hook is stopped, too, when its time is out.
 //
 // # Invariants
 //
