@@ -30,7 +30,7 @@ func TestCampaign(t *testing.T) {
 		{name: "STOP of run, guard and worker", strike: stopAll, stale: true},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
-			c := newCampaign(t, campaignSize, "work")
+			c := beginCampaign(t, campaignSize, "work")
 			for range *roundsFlag {
 				c.round(fault)
 			}
@@ -70,7 +70,7 @@ type campaign struct {
 	refused int
 }
 
-func newCampaign(t *testing.T, size int, role string) *campaign {
+func beginCampaign(t *testing.T, size int, role string) *campaign {
 	w := newWorld(t)
 	c := &campaign{
 		world: w, t: t, role: role, members: map[string]*proc{},

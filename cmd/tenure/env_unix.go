@@ -14,7 +14,10 @@ import (
 
 // told are the variables that tell a child where it stands. A process that itself runs
 // under another's leadership does not pass that one's on.
-var told = []string{"TENURE_ELECTION", "TENURE_MEMBER", "TENURE_TOKEN", "TENURE_ENDPOINT", "TENURE_STORE"}
+var told = []string{
+	"TENURE_ELECTION", "TENURE_MEMBER", "TENURE_TOKEN", "TENURE_ENDPOINT", "TENURE_STORE",
+	"TENURE_EVENT", "TENURE_ROLE", "TENURE_LEADER", "TENURE_REASON",
+}
 
 // childEnv is the environment of a child: this process's own, with what it is to be told
 // in place of what has the same name, and without what is for this process alone. Of two

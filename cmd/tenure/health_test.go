@@ -18,7 +18,7 @@ var healthy = []string{"--ttl", healthTTL, "--health-cmd", `[ ! -e "sick-$TENURE
 func TestUnhealthyLeaderHandsOverAndWaitsUntilItIsWell(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	args := append(append([]string{"n"}, healthy...), "--", "sh", "-c", noted)
+	args := append(append([]string{"n"}, healthy...), "--", "sh", "-c", orderly)
 	a := w.lead("a", args...)
 	a.stdout.await(a, "works")
 	b := w.member("b", args...)

@@ -28,14 +28,20 @@ leads. A name that begins with a dash goes after "--".`,
 				return err
 			case !ok:
 				return &exitError{code: exitNobody}
-			case c.json:
-				return printJSON(cmd.OutOrStdout(), newLeaderJSON(args[0], leader))
-			case leader.Endpoint != "":
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\t%s\n", plain(leader.Member), plain(leader.Endpoint))
-			default:
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), plain(leader.Member))
 			}
-			return err
+			return c.printLeader(cmd, args[0], leader)
 		},
 	}
+}
+
+func (c *common) printLeader(cmd *cobra.Command, election string, leader tenure.Leader) (err error) {
+	switch {
+	case c.json:
+		return printJSON(cmd.OutOrStdout(), newLeaderJSON(election, leader))
+	case leader.Endpoint != "":
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\t%s\n", plain(leader.Member), plain(leader.Endpoint))
+	default:
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), plain(leader.Member))
+	}
+	return err
 }

@@ -42,7 +42,7 @@ func TestMeasure(t *testing.T) {
 	})
 
 	t.Run("fail-over", func(t *testing.T) {
-		c := newCampaign(t, 3, "stamp")
+		c := beginCampaign(t, 3, "stamp")
 		for range 150 {
 			c.round(fault{strike: kill})
 		}

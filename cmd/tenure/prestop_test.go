@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// noted is a CMD that notes when it begins and when it is told to stop.
-const noted = `trap 'echo cmd told >>order; exit 6' TERM; echo works; while :; do sleep 0.01; done`
+// orderly is a CMD that notes when it begins and when it is told to stop.
+const orderly = `trap 'echo cmd told >>order; exit 6' TERM; echo works; while :; do sleep 0.01; done`
 
 func TestPreStopRunsBeforeTheCommandIsTold(t *testing.T) {
 	t.Parallel()
@@ -34,7 +34,7 @@ func TestPreStopRunsBeforeTheCommandIsTold(t *testing.T) {
 			w := newWorld(t)
 			args := append([]string{"n", "--endpoint", "10.0.0.1:80", "--pre-stop",
 				`sleep 0.2; echo "pre-stop $TENURE_ELECTION $TENURE_MEMBER $TENURE_TOKEN $TENURE_ENDPOINT" >>order; echo unregistered`}, c.args...)
-			a := w.lead("a", append(args, "--", "sh", "-c", noted)...)
+			a := w.lead("a", append(args, "--", "sh", "-c", orderly)...)
 			a.stdout.await(a, "works")
 			token := w.token("n")
 			c.end(w, a)
@@ -82,7 +82,7 @@ func TestPreStopDoesNotRunForACommandThatIsGone(t *testing.T) {
 func TestPreStopThatFailsIsToldAndTheCommandStopped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	a := w.lead("a", "n", "--pre-stop", "exit 4", "--", "sh", "-c", noted)
+	a := w.lead("a", "n", "--pre-stop", "exit 4", "--", "sh", "-c", orderly)
 	a.stdout.await(a, "works")
 	a.signal(syscall.SIGTERM)
 	a.expect(6).expectSays("pre-stop command: exit code 4")
@@ -98,7 +98,7 @@ func TestPreStopThatHangsIsKilledWithinTheGrace(t *testing.T) {
 		name, cmd string
 		code      int
 	}{
-		{"a command that stops", noted, 6},
+		{"a command that stops", orderly, 6},
 		{"a command that does not", `trap 'echo cmd told >>order' TERM; echo works; while :; do sleep 0.01; done`, 128 + 9},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestPreStopThatHangsIsKilledWithinTheGrace(t *testing.T) {
 func TestASecondSignalKillsThePreStopToo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	a := w.lead("a", "n", "--grace", "1h", "--pre-stop", "echo hangs; sleep 1000", "--", "sh", "-c", noted)
+	a := w.lead("a", "n", "--grace", "1h", "--pre-stop", "echo hangs; sleep 1000", "--", "sh", "-c", orderly)
 	a.stdout.await(a, "works")
 	a.signal(syscall.SIGTERM)
 	a.stderr.await(a, "hangs")
@@ -147,7 +147,7 @@ func TestLossDuringThePreStopKillsIt(t *testing.T) {
 			w := newWorld(t)
 			const ttl = "2s"
 			a := w.lead("a", "n", "--ttl", ttl, "--grace", "1h", "--pre-stop",
-				`echo hangs; while :; do echo a >>lines; sleep 0.005; done`, "--", "sh", "-c", noted)
+				`echo hangs; while :; do echo a >>lines; sleep 0.005; done`, "--", "sh", "-c", orderly)
 			a.stdout.await(a, "works")
 			b := w.member("b", "n", "--ttl", ttl, "--", "sh", "-c",
 				`echo works; while :; do echo b >>lines; sleep 0.005; done`)
@@ -169,7 +169,7 @@ func TestLossDuringThePreStopKillsIt(t *testing.T) {
 func TestPreStopMayOutlastTheTTL(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	a := w.lead("a", "n", "--ttl", "1s", "--pre-stop", "sleep 2.5; echo done", "--", "sh", "-c", noted)
+	a := w.lead("a", "n", "--ttl", "1s", "--pre-stop", "sleep 2.5; echo done", "--", "sh", "-c", orderly)
 	a.stdout.await(a, "works")
 	a.signal(syscall.SIGTERM)
 	a.expect(6).expectSays("done")
@@ -180,7 +180,7 @@ func TestPreStopMayOutlastTheTTL(t *testing.T) {
 func TestPreStopEndsWithTheRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	a := w.lead("a", "n", "--ttl", "1m", "--grace", "1h", "--pre-stop", "trap '' TERM HUP; sleep 1000 & echo hangs; sleep 1000", "--", "sh", "-c", noted)
+	a := w.lead("a", "n", "--ttl", "1m", "--grace", "1h", "--pre-stop", "trap '' TERM HUP; sleep 1000 & echo hangs; sleep 1000", "--", "sh", "-c", orderly)
 	a.stdout.await(a, "works")
 	a.signal(syscall.SIGTERM)
 	a.stderr.await(a, "hangs")

@@ -27,9 +27,10 @@ etcds://... may follow ?cacert=FILE, the authorities to trust in place of the
 system's, and &cert=FILE&key=FILE, a certificate to show.
 
 Exit codes: 0 success, 1 failure, 2 a command line that cannot be used, 3 nobody
-leads (tenure leader, depose, transfer) or no node lives (tenure nodes, state list),
-4 a node has no such key (tenure state get). "tenure run" ends as its command did; see
-its help.`
+leads (tenure leader, depose, transfer; resign: this member does not) or no node lives
+(tenure nodes, state list), 4 a node has no such key (tenure state get), 5 it was not so
+in time (tenure wait). "tenure run" ends as its command did, and "tenure campaign" has a
+code of its own for a second signal; see their help.`
 
 // flags that every command has.
 type common struct {
@@ -54,7 +55,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(cmd, "%w", err)
 	})
-	root.AddCommand(newRun(&c), newLeader(&c), newWatch(&c), newStatus(&c), newHistory(&c),
+	root.AddCommand(newRun(&c), newCampaign(&c), newResign(&c), newLeader(&c), newWait(&c), newWatch(&c), newStatus(&c), newHistory(&c),
 		newDepose(&c), newTransfer(&c), newDrain(&c), newUndrain(&c), newPause(&c), newUnpause(&c),
 		newNodes(&c), newState(&c), newServe(&c), newVersion(&c))
 	return root

@@ -145,9 +145,13 @@ func playParent(s *strand) {
 			set.Val[0] = 1 << (n - 1)
 			_ = unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil)
 			s.say("ok")
-		case "start":
+		case "start", "start-without-input":
+			streams := Streams{os.Stdin, os.Stdout, os.Stderr}
+			if verb != "start" {
+				streams.In, _ = os.Open(os.DevNull)
+			}
 			var err error
-			if g, err = Start(ctxForever, os.Args[0], guardArg); err != nil {
+			if g, err = StartWith(ctxForever, streams, os.Args[0], guardArg); err != nil {
 				s.say("error %v", err)
 				return
 			}

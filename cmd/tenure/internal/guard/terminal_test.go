@@ -216,6 +216,26 @@ func TestTerminalStaysWithAPipeline(t *testing.T) {
 	}
 }
 
+// What needs no input gets neither the parent's nor its terminal.
+func TestNoInput(t *testing.T) {
+	s := newStage(t)
+	tty := newPTY(t)
+	parent := tty.parent(s, nil)
+	parent.ask("start-without-input")
+	parent.ask("run 3600000 %s %s", os.Args[0], cmdArg)
+	cmd := s.accept()
+	if got := tty.foreground(); got != parent.pgid {
+		t.Errorf("foreground group %d, parent's %d", got, parent.pgid)
+	}
+	if got, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/0", cmd.pid)); got != os.DevNull {
+		t.Errorf("standard input is %q (%v)", got, err)
+	}
+	tty.types("\x03")
+	if got := parent.read(); got != "caught 2" {
+		t.Errorf("parent says %q", got)
+	}
+}
+
 // A shell brings its background job to the front: the parent passes that on.
 func TestForegroundIsPassedOn(t *testing.T) {
 	s := newStage(t)
