@@ -31,6 +31,9 @@ Signals: TERM, INT, HUP and QUIT end a tenure run that waits. While CMD runs,
 every signal is passed on to its process group; TERM and INT also end tenure
 run, after CMD has ended, for which it has 10 s. A second one kills CMD at once.
 
+` + listenHelp + ` The leader is the member whose CMD runs, in
+a term that it holds.
+
 Exit codes: CMD's own; 128+N when signal N ended CMD, or tenure run while it
 waited; 126 when CMD cannot be executed; 127 when there is no CMD; 125 when
 tenure run could not do its part.`

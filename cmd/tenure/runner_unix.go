@@ -35,6 +35,7 @@ type runner struct {
 	tell     teller
 	signals  *signals
 	renewed  chan struct{} // holds one: the deadline has moved
+	works    func(tenure.Term) (ends func())
 
 	done    sync.WaitGroup // guards whose command has ended
 	standby *guard.Guard   // warm, for the next term
@@ -61,7 +62,8 @@ func run(ctx context.Context, f runFlags, election string, argv []string) (int, 
 	if err != nil {
 		return sig.code(), quietWhenStopped(ctx, err)
 	}
-	code, err := r.lead(ctx, m)
+	r.works = m.works
+	code, err := r.lead(ctx, m.Member)
 	r.discardStandby()
 	r.done.Wait()
 	return code, errors.Join(err, m.Close())
@@ -179,6 +181,7 @@ func (r *runner) term(ctx context.Context, t tenure.Term, member string) error {
 	}
 	defer r.done.Go(g.Close) // the next member need not wait for that
 	r.signals.forwardTo(g)
+	defer r.works(t)()
 	done := ctx.Done()
 	for {
 		select {
