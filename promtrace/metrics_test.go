@@ -188,7 +188,7 @@ func TestObserve(t *testing.T) {
 			tenure_transitions_total{election="n",member=""} 2`)
 		tell(tenure.Event{Kind: tenure.Vacant})
 		tell(tenure.Event{Kind: tenure.Vacant}) // not told twice, but if it were
-		time.Sleep(time.Second) // by the clock of the test
+		time.Sleep(time.Second)                 // by the clock of the test
 		expect(t, reg, `
 			tenure_leaderless_seconds_total{election="n",member=""} 4
 			tenure_token{election="n",member=""} 9
