@@ -58,7 +58,9 @@ var directions = []struct {
 	{unit: ".", may: []string{"store", "internal/*"},
 		tests: []string{"store/memstore", "store/storetest", "store/faultstore", "tenuretest"},
 		why:   "tenure -> store: the core knows no driver and nothing that is built on it"},
-	{unit: "examples/*", may: []string{".", "cluster", "embedded", "raftlead", "store", "store/*", "tenuretest"},
+	{unit: "promtrace", may: []string{".", "store"}, tests: []string{"store/memstore", "store/faultstore", "internal/requirestore"},
+		why: "promtrace -> tenure: metrics of any store are the same"},
+	{unit: "examples/*", may: []string{".", "cluster", "embedded", "promtrace", "raftlead", "store", "store/*", "tenuretest"},
 		why: "examples are copied: they import what their readers can"},
 	{unit: "*", may: []string{".", "*", "*/*"}},   // cluster and its like
 	{unit: "*/*", may: []string{".", "*", "*/*"}}, // commands
@@ -192,6 +194,12 @@ func TestImportDirectionsRefuse(t *testing.T) {
 		{imports{dir: "examples/scheduler", foreign: true, path: rootPath + "/store/etcdstore"}, ""},
 		{imports{dir: "examples/raftkv", foreign: true, path: rootPath + "/raftlead"}, ""},
 		{imports{dir: "examples/raftkv", foreign: true, test: true, path: rootPath + "/examples/scheduler"}, "nothing imports examples/"},
+		{imports{dir: "promtrace", foreign: true, path: "github.com/prometheus/client_golang/prometheus"}, ""},
+		{imports{dir: "promtrace", foreign: true, path: rootPath}, ""},
+		{imports{dir: "promtrace", foreign: true, path: rootPath + "/store"}, ""},
+		{imports{dir: "promtrace", foreign: true, path: rootPath + "/store/etcdstore"}, "promtrace -> tenure"},
+		{imports{dir: "store/etcdstore", foreign: true, path: rootPath + "/promtrace"}, "drivers import store only"},
+		{imports{dir: "cmd/tenure", foreign: true, path: rootPath + "/promtrace"}, ""},
 		{imports{dir: "cmd/tenure", foreign: true, path: rootPath + "/store/sqlitestore"}, ""},
 		{imports{dir: "cmd/tenure", foreign: true, path: rootPath + "/cmd/tenure/internal/guard"}, ""},
 	} {

@@ -156,7 +156,7 @@ func (o LeadOptions) campaign() CampaignOptions {
 }
 
 func (o Options) withDefaults(caps store.Capabilities) (Options, error) {
-	o.ID = cmp.Or(o.ID, defaultID())
+	o.ID = cmp.Or(o.ID, NewID())
 	o.TTL = cmp.Or(o.TTL, max(DefaultTTL, caps.MinTTL))
 	o.Drift = cmp.Or(o.Drift, DefaultDrift)
 	o.Margin = cmp.Or(o.Margin, min(o.TTL/10, time.Second))
@@ -238,7 +238,9 @@ func checkStore(st store.Store) error {
 	return nil
 }
 
-func defaultID() string {
+// NewID returns an id like that of a member without Options.ID, for who has to know it
+// before Join, as metrics have.
+func NewID() string {
 	host, err := os.Hostname()
 	if err != nil || checkName("host name", host) != nil {
 		host = "host"

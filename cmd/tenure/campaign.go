@@ -53,7 +53,11 @@ With --observe this process is no member, and never leads: --on-follower is call
 
 Signals: TERM, INT, HUP and QUIT end it: --on-lost is run, and the seat is passed on.
 After a second one the hook that runs is killed, and no other is started. Under systemd
-use KillMode=mixed, or hooks are told to end with it.
+use KillMode=mixed, or hooks are told to end with it; with Type=notify it is ready when it
+has joined, as "tenure run" is.
+
+` + listenHelp + ` The leader is the member whose
+--on-elected has succeeded, in a term that it holds.
 
 Exit codes: 0 it was told to stop, or --once is over; 1 it could not begin, or failed for
 good; 2 a command line that cannot be used; 128+N it was told to stop a second time, by
@@ -125,7 +129,7 @@ func (f *campaignFlags) check(cmd *cobra.Command, election string) error {
 }
 
 func (f *campaignFlags) checkObserver(cmd *cobra.Command) error {
-	for _, name := range []string{onElected, onLost, "once", "id", "endpoint", "ttl", "priority"} {
+	for _, name := range []string{onElected, onLost, "once", "id", "endpoint", "ttl", "priority", "listen", "listen-anywhere"} {
 		if cmd.Flags().Changed(name) {
 			return fmt.Errorf("--%s is for members, and with --observe this is none; leave one of the two out", name)
 		}

@@ -64,10 +64,17 @@ func (c *campaigner) startHooks() *hook.Runner {
 
 // campaign takes part in the election until ctx ends, or, with --once, a term.
 func (c *campaigner) campaign(ctx context.Context) error {
-	m, err := c.flags.join(ctx, c.st, c.url, c.tell, c.trace())
+	if err := checkWatchdog(c.flags.ttl); err != nil {
+		return err
+	}
+	status := newMemberStatus(c.tell)
+	defer status.Close()
+	defer context.AfterFunc(ctx, status.Stopping)()
+	m, err := c.flags.join(ctx, c.st, c.url, c.tell, tenure.MultiTrace(status.trace(), c.trace()))
 	if err != nil {
 		return err
 	}
+	status.become("waits to lead %s", c.election)
 	c.hooks.Joined(m.ID())
 	c.tell.tell("waiting", "member %s waits to lead", plain(m.ID()))
 	ctx, cancel := context.WithCancel(ctx)
@@ -77,13 +84,21 @@ func (c *campaigner) campaign(ctx context.Context) error {
 		defer cancel()
 		observed <- c.observe(ctx)
 	}()
-	callbacks := tenure.Callbacks{Elected: c.hooks.Elected, Lost: func(t tenure.Term, cause error) {
+	ends := func() {}
+	callbacks := tenure.Callbacks{Elected: func(ctx context.Context, t tenure.Term) error {
+		if err := c.hooks.Elected(ctx, t); err != nil {
+			return err
+		}
+		ends = m.works(t) // load balancers may send here what the hook has made ready
+		return nil
+	}, Lost: func(t tenure.Term, cause error) {
+		ends()
 		c.hooks.Lost(t, cause)
 		if c.flags.once {
 			cancel()
 		}
 	}}
-	err = callbacks.Run(ctx, m, c.election, tenure.LeadOptions{
+	err = callbacks.Run(ctx, m.Member, c.election, tenure.LeadOptions{
 		Priority: c.flags.priority, DrainTimeout: hook.LongestEnd(c.flags.timeout),
 	})
 	cancel()

@@ -19,6 +19,7 @@ type memberFlags struct {
 	ttl      time.Duration
 	priority int
 	quiet    bool
+	listen   listenFlags
 
 	health      func(context.Context) error // nil: the member is healthy
 	healthGrace time.Duration
@@ -31,6 +32,7 @@ func (f *memberFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.ttl, "ttl", tenure.DefaultTTL, "time after which a member that went silent is replaced")
 	flags.IntVar(&f.priority, "priority", 0, "candidates of a higher priority go first")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing on standard error but errors")
+	f.listen.add(cmd)
 }
 
 // check refuses what the library would refuse, before anything is made in a
@@ -52,5 +54,5 @@ func (f *memberFlags) check(cmd *cobra.Command, election string) error {
 	case !utf8.ValidString(f.endpoint):
 		return fmt.Errorf("--endpoint %q is not UTF-8; give one that is", f.endpoint)
 	}
-	return nil
+	return f.listen.check()
 }

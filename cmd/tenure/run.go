@@ -64,6 +64,9 @@ it is alive by renewing its session, or by trying to; give twice the --ttl and 1
 least. NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are not passed on to CMD, the
 pre-stop or the health command.
 
+` + listenHelp + ` The leader is the member whose CMD runs, in
+a term that it holds.
+
 Exit codes: CMD's own; 124 when a --wait-timeout or --max-hold has passed; 128+N
 when signal N ended CMD, or tenure run while it waited; 126 when CMD cannot be
 executed; 127 when there is no CMD; 125 when tenure run could not do its part.`

@@ -35,6 +35,7 @@ type runner struct {
 	status   *memberStatus
 	health   *healthCheck  // nil: there is none
 	renewed  chan struct{} // holds one: the deadline has moved
+	works    func(tenure.Term) (ends func())
 
 	member string // its id, once joined is closed
 	joined chan struct{}
@@ -91,7 +92,8 @@ func (r *runner) run(ctx context.Context) (int, error) {
 	}
 	r.member = m.ID()
 	close(r.joined)
-	code, err := r.lead(ctx, m)
+	r.works = m.works
+	code, err := r.lead(ctx, m.Member)
 	r.discardStandby()
 	r.done.Wait()
 	return code, errors.Join(err, m.Close())

@@ -45,14 +45,21 @@ A server that has run before knows its cluster from DIR; --peers and --join may 
 
 A server listens on this host's loopback interface unless another address is given; then
 it wants certificates (--client-ca, --peer-ca), or --insecure, with which everybody who
-reaches it can write. It tells systemd when it serves (Type=notify). Sessions with a TTL below 2 s need a shorter --election-timeout.`,
+reaches it can write. It tells systemd when it serves (Type=notify). Sessions with a TTL below 2 s need a shorter --election-timeout.
+
+` + listenHelp + ` A server leads
+no election; it is ready when a majority of the servers answers it. The elections shown
+are those whose stores have no PREFIX.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			conf, err := f.config(cmd.ErrOrStderr())
+			if err == nil {
+				err = f.listen.check()
+			}
 			if err != nil {
 				return usage(cmd, "%w", err)
 			}
-			err = c.serve(cmd, conf)
+			err = c.serve(cmd, &f, conf)
 			if errors.Is(err, embedded.ErrInvalid) {
 				return usage(cmd, "%w", err)
 			}
@@ -68,6 +75,7 @@ type serveFlags struct {
 	peers []string
 	// verbose is whether to log what etcd says.
 	verbose bool
+	listen  listenFlags
 }
 
 func (f *serveFlags) add(cmd *cobra.Command) {
@@ -92,6 +100,7 @@ func (f *serveFlags) add(cmd *cobra.Command) {
 	flags.Int64Var(&f.conf.Quota, "quota", 0, "bytes that the database may have (default 2 GiB)")
 	flags.IntVar(&f.conf.Priority, "priority", 0, "lead the servers rather than those of a lower priority")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what etcd says, too")
+	f.listen.add(cmd)
 }
 
 func (f *serveFlags) config(log io.Writer) (embedded.Config, error) {
@@ -118,38 +127,56 @@ func (f *serveFlags) config(log io.Writer) (embedded.Config, error) {
 }
 
 // serve runs a server until a signal, or until it fails.
-func (c *common) serve(cmd *cobra.Command, conf embedded.Config) error {
+func (c *common) serve(cmd *cobra.Command, f *serveFlags, conf embedded.Config) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	notify := systemd.Start(func(err error) { conf.Logger.Warn(err.Error()) })
 	defer notify.Close()
 	defer context.AfterFunc(ctx, notify.Stopping)()
-	s, err := embedded.Start(ctx, conf)
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return nil // told to stop while it waited for others
-	}
+	site, err := f.openSite(conf)
 	if err != nil {
 		return err
 	}
-	if err := c.printServing(cmd, s); err != nil {
-		return errors.Join(err, s.Close())
+	s, err := embedded.Start(ctx, conf)
+	if err != nil {
+		site.close()
+		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+			return nil // told to stop while it waited for others
+		}
+		return err
+	}
+	err = c.serveUntil(ctx, cmd, s, site, notify)
+	stop() // a second signal ends the process
+	site.close()
+	if closeErr := s.Close(); err == nil { // why it stopped is the error that counts
+		err = closeErr
+	}
+	return err
+}
+
+// serveUntil tells of a server, and returns when it is to stop, or has stopped.
+func (c *common) serveUntil(ctx context.Context, cmd *cobra.Command, s *embedded.Server, site *serverSite, notify *systemd.Notifier) error {
+	err := site.serves(ctx, s)
+	if err == nil {
+		err = c.printServing(cmd, s, site)
+	}
+	if err != nil && ctx.Err() == nil {
+		return err
 	}
 	notify.Status("serves")
 	notify.Ready()
 	select {
 	case <-ctx.Done():
-		stop() // a second signal ends the process
-		return s.Close()
+		return nil
 	case <-s.Done():
-		_ = s.Close() // why it stopped is the error that counts
 		return s.Err()
 	}
 }
 
-func (c *common) printServing(cmd *cobra.Command, s *embedded.Server) error {
+func (c *common) printServing(cmd *cobra.Command, s *embedded.Server, site *serverSite) error {
 	url, missing := storeOf(s)
 	if c.json {
-		return printJSON(cmd.OutOrStdout(), servingJSON{Event: "serving", Server: s.Name(), Store: url})
+		return printJSON(cmd.OutOrStdout(), servingJSON{Event: "serving", Server: s.Name(), Store: url, Listen: site.url()})
 	}
 	rest := ""
 	if missing > 0 {
@@ -163,6 +190,7 @@ type servingJSON struct {
 	Event  string `json:"event"`
 	Server string `json:"server"`
 	Store  string `json:"store"`
+	Listen string `json:"listen,omitempty"`
 }
 
 // storeOf is the URL of the store of a server's cluster, and how many of its servers are

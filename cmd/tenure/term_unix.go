@@ -33,6 +33,7 @@ func (r *runner) term(ctx context.Context, t tenure.Term) error {
 	}
 	defer r.done.Go(g.Close) // the next member need not wait for that
 	r.signals.forwardTo(g)
+	defer r.works(t)()
 	var (
 		pre        *preStop // while it runs
 		end        time.Time

@@ -14,15 +14,7 @@ func newVersion(c *common) *cobra.Command {
 		Short: "Print the version of this program",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := versionJSON{Version: "(devel)", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
-			if info, ok := debug.ReadBuildInfo(); ok {
-				v.Version = info.Main.Version
-				for _, setting := range info.Settings {
-					if setting.Key == "vcs.revision" {
-						v.Commit = setting.Value
-					}
-				}
-			}
+			v := version()
 			if c.json {
 				return printJSON(cmd.OutOrStdout(), v)
 			}
@@ -30,6 +22,20 @@ func newVersion(c *common) *cobra.Command {
 			return err
 		},
 	}
+}
+
+// version is what the build knows of itself.
+func version() versionJSON {
+	v := versionJSON{Version: "(devel)", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v.Version = info.Main.Version
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				v.Commit = setting.Value
+			}
+		}
+	}
+	return v
 }
 
 type versionJSON struct {
