@@ -10,6 +10,7 @@ require (
 	github.com/tenure-go/tenure/store/etcdstore v0.0.0
 	github.com/tenure-go/tenure/store/sqlitestore v0.0.0
 	golang.org/x/sys v0.49.0
+	golang.org/x/term v0.47.0
 )
 
 require (

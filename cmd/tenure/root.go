@@ -55,6 +55,7 @@ func newRoot() *cobra.Command {
 		return usage(cmd, "%w", err)
 	})
 	root.AddCommand(newRun(&c), newLeader(&c), newWatch(&c), newStatus(&c),
+		newVerify(&c), newBench(&c), newVictim(&c),
 		newDepose(&c), newTransfer(&c), newDrain(&c), newUndrain(&c), newPause(&c), newUnpause(&c),
 		newNodes(&c), newState(&c), newServe(&c), newVersion(&c))
 	return root
