@@ -146,6 +146,12 @@ var flaws = map[string]flaw{
 			return c
 		}
 	}},
+	"void": {nil, func(b *brokenStore) {
+		b.commit = func(ctx context.Context, tx store.Tx) (store.Result, error) {
+			tx.Then = nil
+			return b.Store.Commit(ctx, tx)
+		}
+	}},
 	"silent": {nil, func(b *brokenStore) {
 		b.commit = func(context.Context, store.Tx) (store.Result, error) {
 			fmt.Fprintln(os.Stderr, "asked")

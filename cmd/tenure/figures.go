@@ -74,7 +74,7 @@ func brief(d time.Duration) string {
 
 // bars draws a histogram that is so many columns wide.
 func bars(s measure.Sample, width int) string {
-	const labels = len("  1.25ms to 12.5ms  1000 ")
+	const labels = len("  12.5ms to 31.5ms  10000 ") + 1
 	var out strings.Builder
 	most := 0
 	buckets := s.Histogram()

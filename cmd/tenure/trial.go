@@ -19,9 +19,22 @@ const (
 	// graceTime is how long what is under way may take to end when the user, or the
 	// clock, says so.
 	graceTime = 10 * time.Second
+	// lastTime is how long it may take after it has been cut off.
+	lastTime = 15 * time.Second
 	// clearTime bounds the removal of what a trial has made.
 	clearTime = 30 * time.Second
 )
+
+// errAbandoned: the store does not let go of those who have called it. They end with
+// this process.
+var errAbandoned = errors.New("the store keeps a call that was ended, and so the trial did not come to its end")
+
+// after tells when so much time has passed since the end of ctx.
+func after(ctx context.Context, d time.Duration) <-chan struct{} {
+	passed := make(chan struct{})
+	context.AfterFunc(ctx, func() { time.AfterFunc(d, func() { close(passed) }) })
+	return passed
+}
 
 // trialFlags are what commands have that try a store out.
 type trialFlags struct {
@@ -80,7 +93,14 @@ func (f *trialFlags) run(cmd *cobra.Command, name string, requests int64, do fun
 		return interrupted(ctx, err)
 	}
 	defer t.end()
-	err = interrupted(ctx, do(ctx, t))
+	done := make(chan error, 1)
+	go func() { done <- do(ctx, t) }()
+	select {
+	case err = <-done:
+	case <-after(ctx, graceTime+lastTime):
+		err = errAbandoned
+	}
+	err = interrupted(ctx, err)
 	t.end()
 	clearing, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearTime)
 	defer cancel()

@@ -107,10 +107,10 @@ func (f *verifyFlags) verify(cmd *cobra.Command) error {
 		}
 		return err
 	})
-	v.took = time.Since(began)
-	if v.results == nil { // it has not come so far
+	if errors.Is(err, errAbandoned) || v.results == nil { // or it has not come so far
 		return err
 	}
+	v.took = time.Since(began)
 	if printed := f.printVerification(cmd, &v); printed != nil {
 		return printed
 	}

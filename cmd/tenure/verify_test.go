@@ -263,6 +263,25 @@ func TestVerifyNamesTheCapabilityThatIsLacking(t *testing.T) {
 	}
 }
 
+// A store of which nothing can be expected breaks many rules, and no program.
+func TestVerifyOfAStoreThatDoesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorldOver(t, t.TempDir(), "broken:void")
+	p := w.start("verify", "--ttl", "200ms", "--quiet")
+	if code := p.endWithin(t, trialTime); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	p.stderr.await(p, "commit/linearizable")
+	p.stderr.await(p, "\nmore than 20000 requests\n") // of those who wait for what never comes
+	p.stderr.await(p, "left: 0 keys, <nil>")
+	if strings.Contains(p.stderr.String(), "goroutine") {
+		t.Errorf("it panicked:\n%s", p.stderr.String())
+	}
+	if !strings.Contains(p.stdout.String(), "BROKEN commit/linearizable: ") {
+		t.Errorf("stdout:\n%s", p.stdout.String())
+	}
+}
+
 // Interrupted at any time, it leaves nothing behind, neither in the store nor of
 // itself.
 func TestVerifyThatIsInterruptedLeavesNothingBehind(t *testing.T) {
@@ -350,6 +369,17 @@ func TestASecondSignalEndsVerifyAtOnce(t *testing.T) {
 	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
 		t.Errorf("ended with %v; stderr: %s", p.cmd.ProcessState, p.stderr.String())
 	}
+}
+
+// Nor can a store keep it that does not let go of its callers.
+func TestVerifyOfAStoreThatHangsComesToAnEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorldOver(t, t.TempDir(), "broken:silent")
+	p := w.start("verify", "--ttl", "200ms", "--timeout", "500ms", "--quiet")
+	if code := p.endWithin(t, trialTime); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	p.stderr.await(p, "tenure: not done within 500ms; see --timeout\n") // and not that it was abandoned
 }
 
 // What cannot be done in time is not done; it takes no longer for that.

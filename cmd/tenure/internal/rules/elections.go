@@ -91,6 +91,9 @@ func Elections(ctx context.Context, space *scratch.Space, opts ElectionOptions, 
 		if err == nil {
 			err = e.try(ctx, t)
 		}
+		if errors.Is(err, errLate) { // the others would wait as long
+			lacks = fmt.Errorf("%w: an election did not come to its end", storetest.ErrNotExercised)
+		}
 		note(t.name, t.rule, err)
 	}
 	if e.arena != nil {
@@ -144,6 +147,8 @@ func (e *elections) begin(ctx context.Context, space *scratch.Space) (err error)
 // within is how long anything may take that no bound is about.
 func (e *elections) within() time.Duration { return 10*time.Second + 2*e.bounds.Crash }
 
+var errLate = errors.New("not within")
+
 // try runs a trial in an election of its own.
 func (e *elections) try(ctx context.Context, t trial) error {
 	ctx, cancel := context.WithTimeout(ctx, e.within())
@@ -153,7 +158,7 @@ func (e *elections) try(ctx context.Context, t trial) error {
 	err := t.run(b)
 	b.end()
 	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("not within %v: %w", e.within(), err)
+		err = fmt.Errorf("%w %v: %w", errLate, e.within(), err)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -20,7 +21,9 @@ const (
 // Clear ends every lease of the space and deletes all of its keys. The handles must
 // have been closed. Its error says what is left.
 func (s *Space) Clear(ctx context.Context) (err error) {
-	st, err := s.open(ctx)
+	// Through a handle that is not cut off with the space, and whose calls end in time
+	// whatever the store makes of their context.
+	st, err := New("", s.open, math.MaxInt64).Whole(ctx)
 	if err != nil {
 		return fmt.Errorf("what was made under %q is left: %w", s.prefix, err)
 	}

@@ -146,6 +146,7 @@ func (h *handle) Close() error {
 		select {
 		case <-idle:
 		case <-late.C:
+		case <-h.s.alive.Done():
 		}
 	}
 	return h.Store.Close()
