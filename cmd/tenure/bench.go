@@ -148,7 +148,8 @@ func (b *benchmark) json() benchmarkJSON {
 
 func (b *benchmark) text(width int) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "%s store %s, %d members, TTL %v\n\n", b.kind, plain(redacted(b.store)), b.members, b.ttl)
+	fmt.Fprintf(&s, "%s store %s, %d members, TTL %v\n", b.kind, plain(redacted(b.store)), b.members, b.ttl)
+	s.WriteString("The members are of this process, each with a connection of its own; a leader that is killed is another process.\n\n")
 	all := []measured{
 		{"hand-over: function returned to next called", b.handOvers},
 		{"fail-over: leader killed to next called", b.failOvers.Whole},

@@ -53,7 +53,7 @@ func TestBenchOverSQLite(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.inUse()
-	p := w.start("bench", "-n", "12", "--fail-overs", "3", "--ttl", "500ms", "--json", "--quiet")
+	p := w.start("bench", "-n", "12", "--fail-overs", "3", "--json", "--quiet")
 	benched(t, p, 12, 3)
 	if p.stderr.String() != "" {
 		t.Errorf("--quiet, and it says %s", p.stderr.String())
@@ -79,7 +79,7 @@ func TestBenchDrawsHistograms(t *testing.T) {
 	}
 	text := p.stdout.String()
 	for _, part := range []string{
-		"sqlite store " + w.store + ", 3 members, TTL 500ms\n", "MEDIAN", "hand-over: function returned to next called ",
+		"sqlite store " + w.store + ", 3 members, TTL 500ms\nThe members are of this process, ", "MEDIAN", "hand-over: function returned to next called ",
 		"fail-over: leader killed to next called        -", "\nhand-over: function returned to next called\n", " to ", " #",
 	} {
 		if !strings.Contains(text, part) {

@@ -49,11 +49,12 @@ func (b *brokenStore) Capabilities() store.Capabilities { return b.capabilities(
 type flaw struct {
 	rules []string
 	apply func(*brokenStore)
+	may   []string // be broken, too, depending on who comes first
 }
 
 var flaws = map[string]flaw{
-	"none": {nil, func(*brokenStore) {}},
-	"short-leases": {[]string{"expiry/granted", "expiry/renewed", "lease/at-least"}, func(b *brokenStore) {
+	"none": {rules: nil, apply: func(*brokenStore) {}},
+	"short-leases": {rules: []string{"expiry/granted", "expiry/renewed", "lease/at-least"}, apply: func(b *brokenStore) {
 		b.grant = func(ctx context.Context, ttl time.Duration) (store.Lease, error) {
 			lease, err := b.Store.Grant(ctx, ttl*7/10)
 			if err == nil && ttl < 10*time.Second {
@@ -61,8 +62,8 @@ var flaws = map[string]flaw{
 			}
 			return lease, err
 		}
-	}},
-	"lost-deletes": {[]string{"watch/deletes"}, func(b *brokenStore) {
+	}, may: []string{"election/fail-over", "election/one-holder"}},
+	"lost-deletes": {rules: []string{"watch/deletes"}, apply: func(b *brokenStore) {
 		b.watch = func(ctx context.Context, prefix string, after store.Revision) iter.Seq2[store.Changes, error] {
 			return func(yield func(store.Changes, error) bool) {
 				for ch, err := range b.Store.Watch(ctx, prefix, after) {
@@ -76,7 +77,7 @@ var flaws = map[string]flaw{
 			}
 		}
 	}},
-	"backward-revisions": {[]string{"revision/rises", "watch/after", "watch/history"}, func(b *brokenStore) {
+	"backward-revisions": {rules: []string{"revision/rises", "watch/after", "watch/history"}, apply: func(b *brokenStore) {
 		b.commit = func(ctx context.Context, tx store.Tx) (store.Result, error) {
 			res, err := b.Store.Commit(ctx, tx)
 			if len(tx.Then) == 1 && tx.Then[0].Delete && strings.HasSuffix(tx.Then[0].Key, "/b") {
@@ -85,7 +86,7 @@ var flaws = map[string]flaw{
 			return res, err
 		}
 	}},
-	"shared-revisions": {[]string{"revision/not-shared"}, func(b *brokenStore) {
+	"shared-revisions": {rules: []string{"revision/not-shared"}, apply: func(b *brokenStore) {
 		b.commit = func(ctx context.Context, tx store.Tx) (store.Result, error) {
 			res, err := b.Store.Commit(ctx, tx)
 			if len(tx.Then) == 1 && strings.Contains(tx.Then[0].Key, "/0/") {
@@ -94,7 +95,7 @@ var flaws = map[string]flaw{
 			return res, err
 		}
 	}},
-	"idle-commits": {[]string{"valid/long-key"}, func(b *brokenStore) {
+	"idle-commits": {rules: []string{"valid/long-key"}, apply: func(b *brokenStore) {
 		b.commit = func(ctx context.Context, tx store.Tx) (store.Result, error) {
 			if len(tx.Then) == 1 && len(tx.Then[0].Key) == store.MaxKey {
 				tx.Then = nil // yes, and nothing is done
@@ -102,7 +103,7 @@ var flaws = map[string]flaw{
 			return b.Store.Commit(ctx, tx)
 		}
 	}},
-	"chatty-commits": {[]string{"commit/else-unread"}, func(b *brokenStore) {
+	"chatty-commits": {rules: []string{"commit/else-unread"}, apply: func(b *brokenStore) {
 		b.commit = func(ctx context.Context, tx store.Tx) (store.Result, error) {
 			res, err := b.Store.Commit(ctx, tx)
 			if err == nil && res.Committed && len(tx.Else) == 1 && len(tx.If) == 1 {
@@ -112,7 +113,7 @@ var flaws = map[string]flaw{
 			return res, err
 		}
 	}},
-	"unsorted-lists": {[]string{"list/sorted"}, func(b *brokenStore) {
+	"unsorted-lists": {rules: []string{"list/sorted"}, apply: func(b *brokenStore) {
 		b.list = func(ctx context.Context, q store.Query) (store.Listing, error) {
 			l, err := b.Store.List(ctx, q)
 			if len(l.Entries) == 12 {
@@ -121,7 +122,7 @@ var flaws = map[string]flaw{
 			return l, err
 		}
 	}},
-	"unfenced": {[]string{"election/fencing", "election/fenced-writes"}, func(b *brokenStore) {
+	"unfenced": {rules: []string{"election/fencing", "election/fenced-writes"}, apply: func(b *brokenStore) {
 		b.commit = func(ctx context.Context, tx store.Tx) (store.Result, error) {
 			tx.If = slices.DeleteFunc(slices.Clone(tx.If), func(c store.Cond) bool {
 				return c.Kind == store.CondModifiedAt && len(tx.If) == 1 && strings.Contains(c.Key, "/leaders/") &&
@@ -130,7 +131,7 @@ var flaws = map[string]flaw{
 			return b.Store.Commit(ctx, tx)
 		}
 	}},
-	"undead-handles": {[]string{"close/calls"}, func(b *brokenStore) {
+	"undead-handles": {rules: []string{"close/calls"}, apply: func(b *brokenStore) {
 		b.list = func(ctx context.Context, q store.Query) (store.Listing, error) {
 			l, err := b.Store.List(ctx, q)
 			if errors.Is(err, store.ErrClosed) {
@@ -139,20 +140,20 @@ var flaws = map[string]flaw{
 			return l, err
 		}
 	}},
-	"one-key": {[]string{"election/needs"}, func(b *brokenStore) {
+	"one-key": {rules: []string{"election/needs"}, apply: func(b *brokenStore) {
 		b.capabilities = func() store.Capabilities {
 			c := b.Store.Capabilities()
 			c.MultiKey = false
 			return c
 		}
 	}},
-	"void": {nil, func(b *brokenStore) {
+	"void": {rules: nil, apply: func(b *brokenStore) {
 		b.commit = func(ctx context.Context, tx store.Tx) (store.Result, error) {
 			tx.Then = nil
 			return b.Store.Commit(ctx, tx)
 		}
 	}},
-	"silent": {nil, func(b *brokenStore) {
+	"silent": {rules: nil, apply: func(b *brokenStore) {
 		b.commit = func(context.Context, store.Tx) (store.Result, error) {
 			fmt.Fprintln(os.Stderr, "asked")
 			select {} // whatever becomes of its context

@@ -19,16 +19,16 @@ import (
 const verifyHelp = `Tries, on the store that you will use, whether it keeps the rules that elections stand
 on: each rule of the contract of a store, and those of elections among three members.
 Names those that hold, those that are broken, and those that could not be exercised
-and why. Of a store that keeps them it measures renewals and hand-overs from this host, and
-says what TTL suits it, by what formula, and what follows from that.
+and why. Of a store that keeps them it measures renewals and hand-overs from this
+host, and says what TTL suits it, by what formula, and what follows from that.
 
 It may be run beside what is in use. All that it writes lies under a prefix of its own,
 "verify-" and 26 random letters, and goes with its leases when it ends, also when it is
-interrupted; what one that was killed has left lies there, too. It makes up to 20,000
-requests (commonly some 4,000), each within 10 s, through some 200 connections one
-after the other, for up to 6 rules at a time, and takes about half a minute, at most
---timeout and 40 s more. It does not compact the store, as others may need its history,
-so that what follows a compaction is not exercised.
+interrupted; what one that was killed has left lies there, too. It makes some 4,000
+requests, and is cut off at 20,000, through some 200 connections, for up to 6 rules at
+a time. No value is larger than 1 MiB. It takes about half a minute: at most --timeout,
+and a minute more if the store hangs. It does not compact the store, as others may need
+its history, so that what follows a compaction is not exercised.
 
 TERM, INT and HUP end it cleanly, a second one at once.
 
@@ -87,7 +87,6 @@ type verification struct {
 	results             []rules.Result
 	renewals, rounds    measure.Sample
 	handOvers           measure.Sample
-	trouble             error // why something was not measured
 	advice              *measure.Advice
 }
 

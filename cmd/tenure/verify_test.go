@@ -143,7 +143,7 @@ func TestVerifyPassesOnSQLite(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.inUse()
-	p := w.start("verify", "--ttl", "500ms", "--json", "--quiet")
+	p := w.start("verify", "--json", "--quiet")
 	passed(t, p)
 	if p.stderr.String() != "" {
 		t.Errorf("--quiet, and it says %s", p.stderr.String())
@@ -177,7 +177,7 @@ func TestVerifyPassesOnEtcd(t *testing.T) {
 func TestVerifyTellsWhatItHasFound(t *testing.T) {
 	t.Parallel()
 	w := newWorldOver(t, t.TempDir(), "broken:none")
-	p := w.start("verify", "--ttl", "200ms", "--outage", "3s")
+	p := w.start("verify", "--outage", "3s")
 	if code := p.endWithin(t, trialTime); code != 0 {
 		t.Fatalf("exit code %d: %s", code, p.stderr.String())
 	}
@@ -207,7 +207,7 @@ func TestVerifyNamesTheRuleThatIsBroken(t *testing.T) {
 			t.Parallel()
 			w := newWorldOver(t, t.TempDir(), "broken:"+name)
 			asJSON := name != "unsorted-lists"
-			args := []string{"verify", "--ttl", "200ms", "--quiet"}
+			args := []string{"verify", "--quiet"}
 			if asJSON {
 				args = append(args, "--json")
 			}
@@ -218,7 +218,7 @@ func TestVerifyNamesTheRuleThatIsBroken(t *testing.T) {
 			for _, rule := range f.rules {
 				p.stderr.await(p, rule) // the error names it
 			}
-			p.stderr.await(p, "tenure: the store breaks "+counted(len(f.rules), "rule")+": ")
+			p.stderr.await(p, "tenure: the store breaks ")
 			p.stderr.await(p, "left: 0 keys, <nil>")
 			if !asJSON {
 				if text := "\nBROKEN list/sorted: A Listing is sorted by key, byte by byte.\n      "; !strings.Contains(p.stdout.String(), text) {
@@ -236,6 +236,7 @@ func TestVerifyNamesTheRuleThatIsBroken(t *testing.T) {
 					}
 				}
 			}
+			broken = slices.DeleteFunc(broken, func(name string) bool { return slices.Contains(f.may, name) })
 			slices.Sort(broken)
 			if want := slices.Sorted(slices.Values(f.rules)); !slices.Equal(broken, want) || v.OK {
 				t.Errorf("broken: %q, want %q\n%+v", broken, want, v.Rules)
@@ -247,7 +248,7 @@ func TestVerifyNamesTheRuleThatIsBroken(t *testing.T) {
 func TestVerifyNamesTheCapabilityThatIsLacking(t *testing.T) {
 	t.Parallel()
 	w := newWorldOver(t, t.TempDir(), "broken:one-key")
-	p := w.start("verify", "--ttl", "200ms", "--quiet")
+	p := w.start("verify", "--quiet")
 	if code := p.endWithin(t, trialTime); code != exitFailed {
 		t.Errorf("exit code %d", code)
 	}
@@ -267,7 +268,7 @@ func TestVerifyNamesTheCapabilityThatIsLacking(t *testing.T) {
 func TestVerifyOfAStoreThatDoesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorldOver(t, t.TempDir(), "broken:void")
-	p := w.start("verify", "--ttl", "200ms", "--quiet")
+	p := w.start("verify", "--quiet")
 	if code := p.endWithin(t, trialTime); code != exitFailed {
 		t.Errorf("exit code %d", code)
 	}

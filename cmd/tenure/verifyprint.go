@@ -23,7 +23,7 @@ type (
 		TTL      string       `json:"ttl"`
 		Seconds  float64      `json:"seconds"`
 		Requests int64        `json:"requests"`
-		Handles  int          `json:"handles"`
+		Handles  int          `json:"connections"`
 		Rules    []ruleJSON   `json:"rules"`
 		Renewal  *figuresJSON `json:"renewal"` // null: not measured
 		Round    *figuresJSON `json:"round"`
@@ -107,7 +107,7 @@ func newBoundsJSON(ttl time.Duration, rounds measure.Sample) boundsJSON {
 func (v *verification) text() string {
 	var s strings.Builder
 	put := func(format string, args ...any) { fmt.Fprintf(&s, format, args...) }
-	put("%s store %s, under a prefix that is gone again: %d requests through %d handles in %v\n\n",
+	put("%s store %s, under a prefix that is gone again: %d requests through %d connections in %v\n\n",
 		v.kind, plain(redacted(v.store)), v.requests, v.handles, v.took.Round(100*time.Millisecond))
 	v.putHolding(&s)
 	for _, r := range v.named(rules.Broken) {

@@ -25,8 +25,8 @@ import (
 // victimName is the command that "tenure bench" starts in order to kill it.
 const victimName = "__lead"
 
-// What a victim says, one a line: that it leads, and with each renewal that was
-// answered how many nanoseconds before it had been sent.
+// What a victim says, one a line: that it leads, and of each renewal that was answered
+// when it was sent, in nanoseconds of the system's clock.
 const (
 	victimLeads   = "leads"
 	victimRenewed = "renewed "
@@ -72,12 +72,17 @@ func (f *victimFlags) lead(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
+	bounds, err := tenure.Options{TTL: f.ttl}.Bounds()
+	if err != nil {
+		return err
+	}
 	say := func(line string) { _, _ = fmt.Fprintln(os.Stdout, line) } // or nobody listens any more
 	m, err := tenure.Join(ctx, store.Sub(st, f.prefix), tenure.Options{
 		ID: "victim-" + strconv.Itoa(os.Getpid()), TTL: f.ttl,
 		Trace: &tenure.Trace{Round: func(r tenure.RoundInfo) {
 			if r.Err == nil {
-				say(victimRenewed + strconv.FormatInt(r.Took.Nanoseconds(), 10))
+				sent := r.Until.Add(-bounds.Trust)
+				say(victimRenewed + strconv.FormatInt(sent.UnixNano(), 10))
 			}
 		}},
 	})
@@ -154,14 +159,14 @@ func (v *victim) listen(stdout io.Reader) {
 	lines := bufio.NewScanner(stdout)
 	leads := sync.OnceFunc(func() { close(v.leads) })
 	for lines.Scan() {
-		now, line := time.Now(), lines.Text()
+		line := lines.Text()
 		if line == victimLeads {
 			leads()
 		}
 		if text, ok := strings.CutPrefix(line, victimRenewed); ok {
-			took, _ := strconv.ParseInt(text, 10, 64) // it is a process of ours
+			sent, _ := strconv.ParseInt(text, 10, 64) // it is a process of ours
 			v.mu.Lock()
-			v.renewed = now.Add(-time.Duration(took))
+			v.renewed = time.Unix(0, sent)
 			v.mu.Unlock()
 		}
 	}

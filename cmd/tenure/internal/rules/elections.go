@@ -67,6 +67,7 @@ type elections struct {
 	arena   *tenuretest.Arena
 	a, b, c *tenuretest.Node
 
+	strain   *strain
 	unopened error // of the handle that could not be opened
 }
 
@@ -80,7 +81,8 @@ func Elections(ctx context.Context, space *scratch.Space, opts ElectionOptions, 
 		results = append(results, r)
 		tell(r)
 	}
-	e := &elections{opts: opts}
+	e := &elections{opts: opts, strain: newStrain(opts.TTL)}
+	defer e.strain.end()
 	lacks := e.begin(ctx, space)
 	note("election/needs", needsRule, lacks)
 	if lacks != nil {
@@ -135,7 +137,7 @@ func (e *elections) begin(ctx context.Context, space *scratch.Space) (err error)
 	}})
 	for id, n := range map[string]**tenuretest.Node{"a": &e.a, "b": &e.b, "c": &e.c} {
 		ctx, cancel := context.WithTimeout(ctx, e.within())
-		*n, err = e.arena.Join(ctx, tenure.Options{ID: id, TTL: e.opts.TTL})
+		*n, err = e.arena.Join(ctx, tenure.Options{ID: id, TTL: e.opts.TTL, Trace: e.strain.trace()})
 		cancel()
 		if err = cmp.Or(e.unopened, err); err != nil {
 			return err
@@ -154,9 +156,13 @@ func (e *elections) try(ctx context.Context, t trial) error {
 	ctx, cancel := context.WithTimeout(ctx, e.within())
 	defer cancel()
 	e.arena.Observe("observer of "+t.name, t.name, nil)
+	e.strain.reset()
 	b := newBallot(ctx, e, t.name)
 	err := t.run(b)
 	b.end()
+	if slow := e.strain.beyond(e.bounds); err != nil && slow != nil {
+		return fmt.Errorf("%w: %w", storetest.ErrNotExercised, slow)
+	}
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w %v: %w", errLate, e.within(), err)
 	}
