@@ -134,7 +134,7 @@ func (v *verification) text() string {
 // putHolding lists the rules that hold, those of a kind in one line.
 func (v *verification) putHolding(s *strings.Builder) {
 	holding := v.named(rules.Holds)
-	fmt.Fprintf(s, "%s:\n", counted(len(holding), "rule")+" hold")
+	fmt.Fprintf(s, "%s hold:\n", counted(len(holding), "rule"))
 	kind := ""
 	for _, r := range holding {
 		k, name, _ := strings.Cut(r.Name, "/")

@@ -79,11 +79,11 @@ func Advise(shortest, slowest, outage time.Duration) (Advice, error) {
 
 // upwards is a time in two digits, so that the sums can be read.
 func upwards(d time.Duration) time.Duration {
-	unit := time.Duration(1)
-	for d >= 100*unit {
+	unit := int64(1)
+	for int64(d) >= 100*unit {
 		unit *= 10
 	}
-	return (d + unit - 1) / unit * unit
+	return time.Duration((int64(d) + unit - 1) / unit * unit)
 }
 
 // Away is how long the store may be away, at any moment, when its rounds take so long.

@@ -15,6 +15,7 @@ import (
 // Outcome is what has become of a trial.
 type Outcome string
 
+// The outcomes.
 const (
 	Holds        Outcome = "holds"
 	Broken       Outcome = "broken"
