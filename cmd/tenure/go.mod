@@ -16,6 +16,7 @@ require (
 	golang.org/x/net v0.61.0
 	golang.org/x/sys v0.49.0
 	sigs.k8s.io/yaml v1.6.0
+	golang.org/x/term v0.47.0
 )
 
 require (

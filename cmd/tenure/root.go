@@ -56,6 +56,7 @@ func newRoot() *cobra.Command {
 		return usage(cmd, "%w", err)
 	})
 	root.AddCommand(newRun(&c), newCampaign(&c), newResign(&c), newLeader(&c), newWait(&c), newWatch(&c), newStatus(&c), newHistory(&c),
+		newVerify(&c), newBench(&c), newVictim(&c),
 		newDepose(&c), newTransfer(&c), newDrain(&c), newUndrain(&c), newPause(&c), newUnpause(&c),
 		newNodes(&c), newState(&c), newServe(&c), newVersion(&c))
 	return root

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -26,13 +27,17 @@ const (
 // read as a list of what must hold.
 type failure struct{ err error }
 
-// protect calls f and returns what it failed with.
+// protect calls f and returns what it failed with. A store that breaks one rule may
+// answer what no check of another expects: that is a failure, too, and not the end of
+// the program that checks its store.
 func protect(f func()) (err error) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
 		case failure:
 			err = p.err
+		case runtime.Error:
+			err = fmt.Errorf("the check could not go on: %w", p)
 		default:
 			panic(p)
 		}
@@ -69,7 +74,7 @@ func runCheck(ctx context.Context, h Harness, history *gate, run func(*env)) err
 	e := &env{
 		Harness: h,
 		ctx:     ctx,
-		prefix:  "storetest-" + rand.Text() + "/",
+		prefix:  h.Prefix + "storetest-" + rand.Text() + "/",
 		history: history,
 		leases:  map[store.LeaseID]store.Store{},
 	}

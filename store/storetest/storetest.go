@@ -49,6 +49,8 @@ type Harness struct {
 	// Open returns a new handle on the same store at each call, as another
 	// process would have one. The suite closes it. Required.
 	Open func(ctx context.Context) (store.Store, error)
+	// Prefix stands before the random prefix that each case works under.
+	Prefix string
 	// Compact drops the store's history up to now, and returns when it is gone.
 	// Without it some cases are not exercised.
 	Compact func(ctx context.Context, st store.Store) error

@@ -17,7 +17,7 @@ func (e *env) keepHistory() {
 // dropHistory compacts the store, alone.
 func (e *env) dropHistory(raw store.Store) {
 	if e.Compact == nil {
-		e.skipf("the harness cannot compact")
+		e.skipf("the harness does not compact the store")
 	}
 	e.kept = true
 	e.after = append(e.after, e.history.drop())
