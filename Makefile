@@ -106,6 +106,10 @@ raftkv: ## examples/raftkv, whose leader is cut off; its work stops before that 
 build: ## build the command, as ./tenure
 	$(GO) build -o tenure ./cmd/tenure
 
+.PHONY: cli
+cli: ## write docs/cli.md, which is what the commands say of themselves
+	$(GO) test -count=1 -run '^TestCLIPage$$' ./cmd/tenure -update
+
 .PHONY: check
 check: fmt vet staticcheck lint ## all that reads code without running it
 
