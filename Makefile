@@ -91,7 +91,7 @@ fuzz: ## every fuzz target of every module, one after the other
 	echo "$$list" | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n) print $$2, f[--n] }' | grep -e '$(FUZZ)' | \
 	while read -r package target; do \
 		echo "--- $$target"; \
-		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 1 $$package </dev/null || exit; \
+		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 1 $$package </dev/null || exit; \
 	done
 
 # For so long: make chaos CHAOS=3m
