@@ -81,6 +81,19 @@ interop: tools ## with what others have: managers of controller-runtime, and wha
 	cd test/interop && export GOWORK=off && $(GO) mod tidy -diff && $(GO) vet ./... && \
 	../../$(staticcheck) ./... && ../../$(golangcilint) run ./... && $(GO) test -count=1 -timeout 4m ./...
 
+# Each for so long: make fuzz FUZZTIME=5m. FUZZ picks some, by a regular expression.
+FUZZTIME ?= 1m
+FUZZ     ?= .
+
+.PHONY: fuzz
+fuzz: ## every fuzz target of every module, one after the other
+	@list=$$($(GO) test -list '^Fuzz' work) || { echo "$$list"; exit 1; }; \
+	echo "$$list" | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n) print $$2, f[--n] }' | grep -e '$(FUZZ)' | \
+	while read -r package target; do \
+		echo "--- $$target"; \
+		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 1 $$package </dev/null || exit; \
+	done
+
 # For so long: make chaos CHAOS=3m
 CHAOS ?= 30m
 
@@ -105,6 +118,10 @@ raftkv: ## examples/raftkv, whose leader is cut off; its work stops before that 
 .PHONY: build
 build: ## build the command, as ./tenure
 	$(GO) build -o tenure ./cmd/tenure
+
+.PHONY: cli
+cli: ## write docs/cli.md, which is what the commands say of themselves
+	$(GO) test -count=1 -run '^TestCLIPage$$' ./cmd/tenure -update
 
 .PHONY: check
 check: fmt vet staticcheck lint ## all that reads code without running it

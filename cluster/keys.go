@@ -87,6 +87,8 @@ func decode(e *store.Entry) (record, error) {
 		err = fmt.Errorf("%w: node %q: %w", tenure.ErrCorrupt, nodeOf(e.Key), err)
 	case r.Format != format:
 		err = fmt.Errorf("%w: node %q: format %d, and this program reads %d", tenure.ErrCorrupt, nodeOf(e.Key), r.Format, format)
+	case r.ID != nodeOf(e.Key): // two nodes would have one id
+		err = fmt.Errorf("%w: node %q: says that it is node %.40q", tenure.ErrCorrupt, nodeOf(e.Key), r.ID)
 	}
 	return r, err
 }

@@ -16,10 +16,6 @@ import (
 	"github.com/tenure-go/tenure/store/etcdstore"
 )
 
-// passwordEnv holds the password of an etcd user. What stands in a URL can be
-// read in lists of processes, in logs, and in the environment of CMD's children.
-const passwordEnv = "TENURE_ETCD_PASSWORD"
-
 func openEtcd(secure bool) func(context.Context, string) (store.Store, error) {
 	return func(ctx context.Context, rest string) (store.Store, error) {
 		u, err := parseEtcd(rest)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -26,11 +27,9 @@ TENURE_ETCD_PASSWORD; one in the URL is refused, because URLs are shown. After
 etcds://... may follow ?cacert=FILE, the authorities to trust in place of the
 system's, and &cert=FILE&key=FILE, a certificate to show.
 
-Exit codes: 0 success, 1 failure, 2 a command line that cannot be used, 3 nobody
-leads (tenure leader, depose, transfer; resign: this member does not) or no node lives
-(tenure nodes, state list), 4 a node has no such key (tenure state get), 5 it was not so
-in time (tenure wait). "tenure run" ends as its command did, and "tenure campaign" has a
-code of its own for a second signal; see their help.`
+Exit codes:
+
+`
 
 // flags that every command has.
 type common struct {
@@ -43,13 +42,12 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "tenure",
 		Short:         "Leader election for programs",
-		Long:          rootHelp,
+		Long:          rootHelp + exitCodesText(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs, // or an unknown command were cobra's error, not one of usage
 		RunE:          commandNeeded,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&c.store, "store", "", "store to use, see \"tenure --help\" (default $TENURE_STORE, else a file under the user's state directory)")
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON, one value a line")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -58,7 +56,9 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newRun(&c), newCampaign(&c), newResign(&c), newLeader(&c), newWait(&c), newWatch(&c), newStatus(&c), newHistory(&c),
 		newVerify(&c), newBench(&c), newVictim(&c),
 		newDepose(&c), newTransfer(&c), newDrain(&c), newUndrain(&c), newPause(&c), newUnpause(&c),
-		newNodes(&c), newState(&c), newServe(&c), newVersion(&c))
+		newNodes(&c), newState(&c), newServe(&c), newVersion(&c),
+		newExitCodes(), newEnvironment())
+	addCompletion(root, &c)
 	return root
 }
 
@@ -80,35 +80,40 @@ func usage(cmd *cobra.Command, format string, args ...any) error {
 	return &exitError{code, fmt.Errorf("%w\nrun \"%s --help\" for help", err, cmd.CommandPath())}
 }
 
-// storeURL returns the store that was asked for, or the default.
+// storeURL returns the store that was asked for, or the default, whose folder is made when
+// missing.
 func (c *common) storeURL() (string, error) {
-	if c.store != "" {
-		return c.store, nil
+	url, dir, err := c.whichStore()
+	if err != nil || dir == "" {
+		return url, err
 	}
-	if url := os.Getenv("TENURE_STORE"); url != "" {
-		return url, nil
-	}
-	dir, err := stateDir()
-	if err != nil {
-		return "", err
-	}
-	return "sqlite:" + dir + "/tenure.db", nil
-}
-
-// stateDir is where a user's programs keep what should outlast them, as the XDG
-// Base Directory Specification has it. It is made when missing.
-func stateDir() (string, error) {
-	base := os.Getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(base) { // the specification has a relative one ignored
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", errors.Join(errors.New("no state directory for the default store; use --store sqlite:PATH"), err)
-		}
-		base = home + "/.local/state"
-	}
-	dir := base + "/tenure"
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("state directory for the default store: %w; use --store sqlite:PATH", err)
 	}
-	return dir, nil
+	return url, nil
+}
+
+// whichStore returns the store that was asked for, or the default and the folder that it
+// lies in. It makes nothing.
+func (c *common) whichStore() (url, dir string, err error) {
+	if url := cmp.Or(c.store, os.Getenv(storeEnv)); url != "" {
+		return url, "", nil
+	}
+	home, err := os.UserHomeDir()
+	if dir = stateDir(os.Getenv(stateEnv), home); dir == "" {
+		return "", "", errors.Join(errors.New("no state directory for the default store; use --store sqlite:PATH"), err)
+	}
+	return "sqlite:" + dir + "/tenure.db", dir, nil
+}
+
+// stateDir is where a user's programs keep what should outlast them, as the XDG Base
+// Directory Specification has it; "" if there is no such place.
+func stateDir(base, home string) string {
+	if filepath.IsAbs(base) { // the specification has a relative one ignored
+		return base + "/tenure"
+	}
+	if home == "" {
+		return ""
+	}
+	return home + "/.local/state/tenure"
 }

@@ -179,6 +179,10 @@ const (
 func (p *restartPolicy) String() string { return string(*p) }
 func (p *restartPolicy) Type() string   { return "policy" }
 
+func (p *restartPolicy) choices() []string {
+	return []string{string(restartNo), string(restartOnFailure), string(restartAlways)}
+}
+
 func (p *restartPolicy) Set(s string) error {
 	switch v := restartPolicy(s); v {
 	case restartNo, restartOnFailure, restartAlways:

@@ -144,7 +144,7 @@ func TestHelpSaysWhatOneMustKnow(t *testing.T) {
 		}
 	}
 	help = w.do("--help").expect(0).stdout.String()
-	for _, part := range []string{"Exit codes:", "TENURE_STORE", "user's state directory", "3 nobody"} {
+	for _, part := range []string{"Exit codes:", "TENURE_STORE", "user's state directory", "nobody leads"} {
 		if !strings.Contains(help, part) {
 			t.Errorf("tenure --help does not mention %q", part)
 		}

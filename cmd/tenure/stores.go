@@ -85,10 +85,7 @@ func redacted(url string) string {
 }
 
 func openSQLite(ctx context.Context, path string) (store.Store, error) {
-	if abs, ok := strings.CutPrefix(path, "///"); ok {
-		path = "/" + abs // sqlite:///path, as other programs write it
-	}
-	if path == "" {
+	if path = sqlitePath(path); path == "" {
 		return nil, errors.New("no path; want sqlite:PATH")
 	}
 	st, err := sqlitestore.Open(ctx, path, sqlitestore.Options{})
@@ -96,6 +93,14 @@ func openSQLite(ctx context.Context, path string) (store.Store, error) {
 		return nil, err
 	}
 	return st, nil
+}
+
+// sqlitePath is the file that a URL names, by what follows "sqlite:".
+func sqlitePath(rest string) string {
+	if abs, ok := strings.CutPrefix(rest, "///"); ok {
+		return "/" + abs // sqlite:///path, as other programs write it
+	}
+	return rest
 }
 
 func refuseMemory(context.Context, string) (store.Store, error) {

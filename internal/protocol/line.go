@@ -42,10 +42,11 @@ func (s *Session) readQueue(e *election, l *store.Listing) {
 	e.sortQueue()
 }
 
-// enqueue takes in a candidate that waits, or that may be named.
+// enqueue takes in a candidate that waits, or that may be named. One whose record is not
+// of its key's session could be given no seat.
 func (e *election) enqueue(entry store.Entry) {
 	record, err := DecodeCandidate(entry.Value)
-	if err != nil {
+	if err != nil || entry.Key != CandidateKey(e.name, record.Session) {
 		return
 	}
 	r := rival{entry.Key, entry.Modified, entry.Lease, record}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -125,38 +126,26 @@ func Encode(record any) []byte {
 }
 
 // DecodeSeat reads a seat or its mirror.
-func DecodeSeat(b []byte) (Seat, error) {
-	var s Seat
-	err := decode(b, &s, &s.Format)
-	return s, err
-}
+func DecodeSeat(b []byte) (Seat, error) { return decode(b, (*Seat).check) }
 
 // DecodeCandidate reads a candidate's key.
 func DecodeCandidate(b []byte) (Candidate, error) {
-	var c Candidate
-	err := decode(b, &c, &c.Format)
-	return c, err
+	return decode(b, func(c *Candidate) error { return c.check() })
 }
 
 // DecodeControl reads a key under ControlPrefix.
 func DecodeControl(b []byte) (Control, error) {
-	var c Control
-	err := decode(b, &c, &c.Format)
-	return c, err
+	return decode(b, func(c *Control) error { return checkFormat(c.Format) })
 }
 
 // DecodeAnnouncement reads what a leader has announced.
 func DecodeAnnouncement(b []byte) (Announcement, error) {
-	var a Announcement
-	err := decode(b, &a, &a.Format)
-	return a, err
+	return decode(b, func(a *Announcement) error { return checkFormat(a.Format) })
 }
 
 // DecodeMember reads a member's key.
 func DecodeMember(b []byte) (Member, error) {
-	var m Member
-	err := decode(b, &m, &m.Format)
-	return m, err
+	return decode(b, func(m *Member) error { return checkFormat(m.Format) })
 }
 
 // NewMember returns the record of a member in the present format.
@@ -164,12 +153,42 @@ func NewMember(id, session, instance, endpoint string, ttl time.Duration) Member
 	return Member{Format: format, ID: id, Session: session, Instance: instance, Endpoint: endpoint, TTL: ttl}
 }
 
-func decode(b []byte, record any, version *int) error {
-	if err := json.Unmarshal(b, record); err != nil {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+// decode reads a record. Of one that cannot be read it returns nothing: half of it would
+// be taken for what it says.
+func decode[T any](b []byte, check func(*T) error) (T, error) {
+	var record, nothing T
+	err := json.Unmarshal(b, &record)
+	if err == nil {
+		err = check(&record)
 	}
-	if *version != format {
-		return fmt.Errorf("%w: format %d, and this program reads %d", ErrCorrupt, *version, format)
+	if err != nil {
+		return nothing, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return record, nil
+}
+
+func checkFormat(version int) error {
+	if version != format {
+		return fmt.Errorf("format %d, and this program reads %d", version, format)
 	}
 	return nil
 }
+
+// check refuses a record that names what cannot be: others make keys of these names, and a
+// transaction with a key that cannot be fails for ever.
+func (s *Seat) check() error {
+	switch {
+	case s.Format != format:
+		return checkFormat(s.Format)
+	case s.Session != "" && !sessionID.MatchString(s.Session): // none: of a vacancy in place of what nobody could read
+		return fmt.Errorf("%.40q is no session", s.Session)
+	case len(s.Member) > maxMember || strings.IndexByte(s.Member, 0) >= 0:
+		return fmt.Errorf("%.40q is no member", s.Member)
+	}
+	return nil
+}
+
+// maxMember is how many bytes a member's id has at most.
+const maxMember = 1 << 10
+
+var sessionID = regexp.MustCompile(`^[0-9a-f]{16}$`)

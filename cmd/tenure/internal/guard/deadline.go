@@ -23,9 +23,11 @@ func DeadlineAt(until time.Time) Deadline {
 // passed reports whether d lies behind on either clock.
 func (d Deadline) passed() bool { return d.remaining() <= 0 }
 
-// remaining is the time to go on the clock that has less of it.
+// remaining is the time to go on the clock that has less of it; zero: none. That of a
+// deadline so long ago that the difference has no number is none, too.
 func (d Deadline) remaining() time.Duration {
-	return time.Duration(min(d.Boot-bootNow(), d.Wall-time.Now().UnixNano()))
+	boot, wall := bootNow(), time.Now().UnixNano()
+	return time.Duration(min(max(d.Boot, boot)-boot, max(d.Wall, wall)-wall))
 }
 
 // wallNano is t.UnixNano with a far future left far.

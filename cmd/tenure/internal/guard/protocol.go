@@ -5,7 +5,9 @@ package guard
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -98,6 +100,9 @@ func decodeCommand(line []byte) (command, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
 		return c, fmt.Errorf("malformed command %.60q: %w", line, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return c, fmt.Errorf("malformed command %.60q: more than one", line)
 	}
 	return c, c.validate()
 }
