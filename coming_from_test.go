@@ -570,6 +570,10 @@ var origins = []origin{
 	{"server/member", horaeMetaVersion, horaeMetaNames},
 	{"pkg/election", pdVersion, pdNames},
 	{"gigo-lib cluster", gigoVersion, gigoNames},
+	{"Doozer masterelection", doozerVersion, doozerNames},
+	{"elect-run-command", doozerVersion, electRunNames},
+	{"flock", flockVersion, flockNames},
+	{"etcdctl", concurrencyVersion, etcdctlNames},
 	{"hashicorp/raft", raftVersion, raftNames},
 	{"raft-test election", raftTestVersion, raftTestNames},
 }
@@ -624,6 +628,8 @@ func TestComingFromRefusesAPageThatIsWrong(t *testing.T) {
 		"a name of another package":      {"| `LeaderElector` |", "| `Session` |", "leaderelection v0.37.2 does not export Session"},
 		"a row without an Example":       {"| `Example_campaignTwice` |", "| |", "neither an Example nor"},
 		"a row with a cell too many":     {"| `Example_campaignTwice` |", "| | `Example_campaignTwice` |", "cells"},
+		"an option that is missing":      {"`--conflict-exit-code`", "`-E`", "no row of a table for --conflict-exit-code of flock"},
+		"an option that there is not":    {"`-master-cmd`", "`-masters-cmd`", "02eb2cf does not export -masters-cmd"},
 		"another version":                {concurrencyVersion, "v3.6.0", "version"},
 	} {
 		t.Run(what, func(t *testing.T) {

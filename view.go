@@ -325,37 +325,46 @@ func leaderOf(e *store.Entry) (Leader, *Vacancy, error) {
 // ErrInvalid, ErrCorrupt, store.ErrClosed, or store.ErrUnsupported.
 func (v *View) Observe(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		fail := func(err error) {
-			yield(Event{}, &Error{Op: "observe", Election: v.election, Err: err})
-		}
-		if err := checkName("election name", v.election); err != nil {
-			fail(err)
-			return
-		}
-		key := protocol.SeatKey(v.election)
-		o := observer{view: v, yield: yield}
-		for batch, err := range store.Follow(ctx, v.st, key, nil) {
-			if err == nil {
-				err = o.take(batch, key)
-			}
-			if err != nil {
-				fail(err)
-				return
-			}
-			if o.left {
-				return
-			}
+		if err := v.follow(ctx, func(ev Event) bool { return yield(ev, nil) }, nil); err != nil {
+			yield(Event{}, err)
 		}
 	}
 }
 
+// follow is Observe for a function, until that returns false. What is tried again is
+// told to trouble, and a seat that cannot be read then ends nothing; trouble may be nil.
+func (v *View) follow(ctx context.Context, yield func(Event) bool, trouble func(error)) error {
+	if err := checkName("election name", v.election); err != nil {
+		return v.fail("observe", err)
+	}
+	o := observer{view: v, yield: yield}
+	if trouble != nil {
+		o.trouble = func(err error) { trouble(v.fail("observe", err)) }
+	}
+	key := protocol.SeatKey(v.election)
+	for batch, err := range store.Follow(ctx, v.st, key, o.trouble) {
+		if err == nil {
+			err = o.take(batch, key)
+		}
+		if err != nil {
+			return v.fail("observe", err)
+		}
+		if o.left {
+			return nil
+		}
+	}
+	return nil
+}
+
 // observer turns the changes of a seat into transitions.
 type observer struct {
-	view  *View
-	yield func(Event, error) bool
-	begun bool  // the present state has been told
-	token Token // of the leader told last; zero: none
-	left  bool  // the consumer has
+	view    *View
+	yield   func(Event) bool
+	trouble func(error) // nil: a seat that cannot be read is the end
+	begun   bool        // the present state has been told
+	unread  bool        // the seat is taken, and nobody can say by whom
+	token   Token       // of the leader told last; zero: none
+	left    bool        // the consumer has
 }
 
 // take tells of one batch. The prefix that is followed may hold other seats,
@@ -369,8 +378,14 @@ func (o *observer) take(batch store.Batch, key string) error {
 		told := Event{Kind: Vacant, Revision: ev.Entry.Modified}
 		if !ev.Deleted {
 			leader, vacancy, err := leaderOf(&ev.Entry)
-			if err != nil {
+			switch {
+			case err != nil && o.trouble == nil:
 				return err
+			case err != nil:
+				o.unread = true
+				o.view.saw(nil, ev.Entry.Modified)
+				o.trouble(err)
+				continue
 			}
 			told.Vacancy = vacancy
 			if vacancy == nil {
@@ -381,12 +396,12 @@ func (o *observer) take(batch store.Batch, key string) error {
 			o.tell(Event{Kind: Gap, From: o.token, To: told.Leader.Token, Revision: batch.Revision})
 		}
 		o.tell(told)
-		changed = true
+		o.unread, changed = false, true
 	}
 	switch {
-	case first && !o.begun:
+	case first && !o.begun && !o.unread:
 		o.tell(Event{Kind: Vacant, Revision: batch.Revision})
-	case !first && batch.Listed && !changed && o.token == 0:
+	case !first && batch.Listed && !changed && o.token == 0 && !o.unread:
 		// Whole terms may have come and gone. A leader at the token it had shows
 		// that none has.
 		o.tell(Event{Kind: Gap, Revision: batch.Revision})
@@ -395,7 +410,7 @@ func (o *observer) take(batch store.Batch, key string) error {
 }
 
 func (o *observer) tell(ev Event) {
-	if o.left || ev.Kind == Vacant && o.begun && o.token == 0 {
+	if o.left || ev.Kind == Vacant && o.begun && o.token == 0 && !o.unread {
 		return // a vacancy that was cleared is the second of the kind
 	}
 	switch ev.Kind {
@@ -407,5 +422,5 @@ func (o *observer) tell(ev Event) {
 		o.token = 0
 	}
 	o.begun = true
-	o.left = !o.yield(ev, nil)
+	o.left = !o.yield(ev)
 }
