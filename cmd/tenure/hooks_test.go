@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -329,15 +331,22 @@ func TestSignalsEndACampaignThatWaits(t *testing.T) {
 }
 
 // timeout(1) sends its signal twice. That is no second one.
-func TestASignalThatIsSentTwiceEndsACampaignCleanly(t *testing.T) {
+func TestASignalThatIsSentTwiceIsOne(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	p := w.hooked("a", "--on-elected", "echo works", "--on-lost", "sleep 0.2; echo lost")
-	p.stdout.await(p, "works")
-	p.signal(syscall.SIGTERM)
-	p.signal(syscall.SIGTERM)
-	p.expect(0).says("works\nlost\n")
-	w.expectEmpty()
+	asked := 0
+	s := &stopper{quit: make(chan struct{}), atOnce: func() { asked++ }}
+	s.ctx, s.cancel = context.WithCancelCause(t.Context())
+	close(s.quit) // the command has nothing left to do
+	s.take(syscall.SIGTERM)
+	s.take(syscall.SIGTERM)
+	if err := s.result(s.ctx.Err()); err != nil || asked != 0 {
+		t.Errorf("it has ended with %v, asked %d times", err, asked)
+	}
+	s.first = s.first.Add(-sameSignal)
+	s.take(syscall.SIGINT)
+	if exit, ok := errors.AsType[*exitError](s.result(nil)); !ok || exit.code != 128+2 || asked != 1 {
+		t.Errorf("after a second signal it has ended with %v, asked %d times", exit, asked)
+	}
 }
 
 func TestASecondSignalKillsTheHook(t *testing.T) {
