@@ -316,7 +316,9 @@ func TestSignalsEndACampaignThatWaits(t *testing.T) {
 	leader := w.hooked("leader")
 	before := w.keys()
 	for _, sig := range endings {
-		p := w.hooked(fmt.Sprint("waits for ", sig), allNoted...)
+		id := fmt.Sprint("waits for ", sig)
+		p := w.hooked(id, allNoted...)
+		w.awaitHooks(id) // it knows the leader
 		p.signal(sig)
 		p.expect(0)
 	}
