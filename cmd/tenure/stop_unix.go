@@ -16,7 +16,7 @@ import (
 const (
 	// sameSignal is how soon a second signal is the first again: timeout(1) sends its
 	// signal twice, and a terminal may, too.
-	sameSignal = 100 * time.Millisecond
+	sameSignal = 200 * time.Millisecond
 	// forcedEnd is how long what a second signal has left to do may take.
 	forcedEnd = time.Second
 )
