@@ -22,7 +22,7 @@ func openEtcd(secure bool) func(context.Context, string) (store.Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		conf, err := u.config(secure)
+		conf, err := u.config(secure, os.Getenv(passwordEnv))
 		if err != nil {
 			return nil, err
 		}
@@ -49,16 +49,15 @@ func parseEtcd(rest string) (u etcdURL, err error) {
 	if !ok {
 		return u, errors.New("want etcd://HOST,.../PREFIX")
 	}
+	if _, _, found := passwordIn(authority); found { // before it is taken for a host, and shown
+		return u, fmt.Errorf("has a password, which others could read; leave it out and set %s (a \"@\" of anything else is %%40)", passwordEnv)
+	}
 	authority, query, _ := strings.Cut(authority, "?")
 	if slash := strings.IndexByte(authority, '/'); slash >= 0 {
 		authority, u.path = authority[:slash], authority[slash:]
 	}
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
-		user := authority[:at]
-		if strings.Contains(user, ":") {
-			return u, fmt.Errorf("has a password, which others could read; leave it out and set %s", passwordEnv)
-		}
-		if u.user, err = url.PathUnescape(user); err != nil {
+		if u.user, err = url.PathUnescape(authority[:at]); err != nil {
 			return u, fmt.Errorf("the user name: %w", err)
 		}
 		authority = authority[at+1:]
@@ -81,13 +80,13 @@ func parseEtcd(rest string) (u etcdURL, err error) {
 	return u, nil
 }
 
-func (u etcdURL) config(secure bool) (conf etcdstore.Config, err error) {
+func (u etcdURL) config(secure bool, password string) (conf etcdstore.Config, err error) {
 	conf.Endpoints = u.hosts
 	if conf.Prefix, err = url.PathUnescape(strings.TrimPrefix(u.path, "/")); err != nil {
 		return conf, fmt.Errorf("the prefix: %w", err)
 	}
 	if conf.Username = u.user; u.user != "" {
-		if conf.Password = os.Getenv(passwordEnv); conf.Password == "" {
+		if conf.Password = password; password == "" {
 			return conf, fmt.Errorf("no password of user %q; set %s", u.user, passwordEnv)
 		}
 	}

@@ -149,7 +149,7 @@ func TestBadEtcdStores(t *testing.T) {
 		{"no host", "etcd:///prefix", []string{"no host", "want etcd://HOST"}},
 		{"an empty host", "etcd://a,,b", []string{"endpoint 2 of 3: not an endpoint"}},
 		{"a bad port", "etcd://a:port", []string{"endpoint 1 of 1: not an endpoint"}},
-		{"a password", "etcd://root:" + secret + "@localhost", []string{`"etcd://root:xxxxx@localhost"`, "endpoint 1 of 1"}},
+		{"a password", "etcd://root:" + secret + "@localhost", []string{`"etcd://root:xxxxx@localhost"`, "has a password", "TENURE_ETCD_PASSWORD"}},
 		{"a simple password", "etcds://root:s3cr@localhost", []string{`"etcds://root:xxxxx@localhost"`, "has a password", "TENURE_ETCD_PASSWORD"}},
 		{"a password for another store", "redis://root:" + secret + "@localhost", []string{`"redis://root:xxxxx@localhost"`, "unknown scheme"}},
 		{"a user without a password", "etcd://root@localhost", []string{`no password of user "root"; set TENURE_ETCD_PASSWORD`}},
@@ -209,4 +209,15 @@ func TestOrdersOverEtcd(t *testing.T) {
 	w.awaitState("a", "waiting")
 	b.signal(syscall.SIGTERM)
 	a.stdout.awaitTimes(a, "works", 3)
+}
+
+// A password with a slash was taken for a host and a port, which errors show.
+func TestAPasswordWithASlashIsNoHost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.do("status", "--store", "etcd://root:1/s3cret@127.0.0.1:2379/p").expect(exitFailed).says("")
+	expectOneError(t, p, "etcd://root:xxxxx@127.0.0.1:2379/p", passwordEnv, "%40")
+	if text := p.stderr.String(); strings.Contains(text, "s3cret") || strings.Contains(text, "root:1") {
+		t.Errorf("the password is shown: %s", text)
+	}
 }

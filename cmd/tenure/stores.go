@@ -75,13 +75,19 @@ func redacted(url string) string {
 	if !ok {
 		return url
 	}
-	// A password may hold anything, also what would end the host.
-	at := strings.LastIndexByte(rest, '@')
-	user, _, secret := strings.Cut(rest[:max(at, 0)], ":")
-	if !secret {
+	user, at, found := passwordIn(rest)
+	if !found {
 		return url
 	}
 	return scheme + "://" + user + ":xxxxx" + rest[at:]
+}
+
+// passwordIn finds a password in what follows the "//" of a URL, and where it ends. It may
+// hold anything, also what would end the host.
+func passwordIn(rest string) (user string, at int, found bool) {
+	at = strings.LastIndexByte(rest, '@')
+	user, _, found = strings.Cut(rest[:max(at, 0)], ":")
+	return user, at, found
 }
 
 func openSQLite(ctx context.Context, path string) (store.Store, error) {
