@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tenure-go/tenure"
@@ -285,8 +284,8 @@ func TestAHistoryThatCannotBeWrittenDelaysNothing(t *testing.T) {
 		started = time.Now()
 		w.must(b.Close())
 		w.about("closed", time.Since(started), 5*time.Second, 0)
+		third.leads()
 		w.about("handed over", third.won.Sub(started), 0, 0)
-		synctest.Wait()
 		if n := b.told.count("trouble x: leave terms out of history: tenure: member closed: context canceled"); n != 1 {
 			t.Errorf("told %q", b.told.all())
 		}
