@@ -74,11 +74,3 @@ func hangUp(t *testing.T, keys *os.File) {
 		t.Fatal(err)
 	}
 }
-
-func (w *world) awaitFile(name string) {
-	w.t.Helper()
-	eventually(w.t, name, func() bool {
-		_, err := os.Stat(w.path(name))
-		return err == nil
-	})
-}

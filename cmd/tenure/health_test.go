@@ -93,6 +93,23 @@ func TestHealthCommandEndsWithARunThatIsKilled(t *testing.T) {
 	w.expectNoProcess()
 }
 
+// A failure that is shorter than the grace ends nothing, however long that is.
+func TestHealthGraceIsForHowLongACheckMayFail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.lead("a", append([]string{"n", "--ttl", "1s", "--health-grace", "1h", "--health-cmd", "if [ -e sick ]; then echo x >>checks; false; fi"}, forever...)...)
+	a.stdout.await(a, "works")
+	w.write("sick", "")
+	w.awaitFile("checks")
+	eventually(t, "checks for two TTLs", func() bool { return strings.Count(w.read("checks"), "x") >= 7 })
+	if count(a, "given up") > 0 {
+		t.Errorf("it leads no longer:\n%s", a.stderr.String())
+	}
+	a.signal(syscall.SIGTERM)
+	a.expect(128 + 15)
+	w.expectEmpty()
+}
+
 // It finds what CMD finds; the token while this member leads.
 func TestHealthCommandKnowsWhereItStands(t *testing.T) {
 	t.Parallel()

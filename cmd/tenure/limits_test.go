@@ -99,6 +99,14 @@ func (w *world) expectLeader(election string) {
 	}
 }
 
+func (w *world) awaitFile(name string) {
+	w.t.Helper()
+	eventually(w.t, name, func() bool {
+		_, err := os.Stat(w.path(name))
+		return err == nil
+	})
+}
+
 // A store that is away counts as waiting: from before it was ever reached, and after.
 func TestWaitTimeoutWhileTheStoreIsAway(t *testing.T) {
 	t.Parallel()

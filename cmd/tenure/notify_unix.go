@@ -92,7 +92,11 @@ func (s *memberStatus) trace() *tenure.Trace {
 		},
 		Elected: func(t tenure.TermInfo) { s.become("leads %s, token %d", t.Election, t.Token) },
 		Ended: func(t tenure.TermInfo, cause error) {
-			s.become("no longer leads %s, token %d: %v", t.Election, t.Token, cause)
+			text := fmt.Sprintf("no longer leads %s, token %d", t.Election, t.Token)
+			if endedByOthers(cause) { // otherwise it was this process, which says so itself
+				text += ": " + cause.Error()
+			}
+			s.become("%s", text)
 		},
 		Trouble: func(_, request string, err error) {
 			if request == "open session" {
