@@ -81,6 +81,10 @@
 //   - Whoever calls LeadershipTransfer on the raft itself elects another while a term is held. Call TransferTo.
 //   - Raft handles heartbeats beside its main loop. One that it answers in the very moment in which
 //     its election timeout ends does not keep it from standing for election.
+//     And such a server may take the old leader for the present one for as long as no other is heard of: it
+//     refuses its vote, and if its log lacks an entry that others have, the rest of three elects nobody (raft v1.7.3 and
+//     v1.8.0). Neither happens with a transport whose SetHeartbeatHandler does nothing, as in
+//     examples/raftkv. Its price is that a server answers no heartbeat while it writes, or restores a snapshot.
 //   - Raft's request to a server that it should stand for election says no term, and has no
 //     end. If it is handled after the transfer was given up, the server may be elected while another holds
 //     a term, and until that one hears of it or its Lease ends, both do.

@@ -3,6 +3,8 @@ package raftlead
 import (
 	"testing"
 	"time"
+
+	"github.com/hashicorp/raft"
 )
 
 // What doc.go says under Limits, shown. None of it is wanted: should raft mend one, its test fails, and
@@ -64,4 +66,40 @@ func TestLimitATransferBehindTheElectorsBackElectsAnotherInATerm(t *testing.T) {
 		mustEnd(t, l, ErrSteppedDown)
 		return held
 	})
+}
+
+// A server whose election timeout ends while it handles a heartbeat stands for election, and takes the
+// old leader for the present one all the same. It refuses its vote to others for that, and for want of an
+// entry others refuse it theirs. Where heartbeats are handled in turn, as with TCP in examples/raftkv, none of it happens.
+func TestLimitAHeartbeatBesideTheMainLoopMayKeepRaftFromElectingAnybody(t *testing.T) {
+	for name, beside := range map[string]bool{"beside the main loop": true, "in turn": false} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				net := newNetwork()
+				net.fast = beside
+				c := newCluster(t, setup{voters: 3, net: net, conf: func(c *raft.Config) { c.CommitTimeout = long }})
+				s := c.leader()
+				behind, other := c.others(s)[0], c.others(s)[1]
+				time.Sleep(time.Second) // virtual
+				h := &hold{held: make(chan struct{}), letGo: make(chan struct{})}
+				behind.link.hold.Store(h)
+				<-h.held
+				net.set(route{s.addr, behind.addr}, true)
+				if err := s.raft.Apply(nil, 0).Error(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Second) // virtual
+				close(h.letGo)
+				time.Sleep(time.Second) // virtual
+				net.cutOff(s)
+				time.Sleep(long) // virtual
+				elected := other.elector.Now().Leading
+				if elected == beside {
+					t.Errorf("elected: %v; %s is %v, and %v", elected, behind.id, behind.raft.State(), behind.elector.Now())
+				}
+				net.heal()
+				c.campaign()
+			})
+		})
+	}
 }
