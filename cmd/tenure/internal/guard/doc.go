@@ -29,7 +29,7 @@
 // signal cannot reach a stranger that was given the same number later. On Linux
 // guard and parent are child subreapers: orphans of the group stay theirs.
 //
-// CMD gets the parent's stdin (or /dev/null), stdout and stderr, any other descriptor that the
+// CMD gets the parent's stdin, stdout and stderr, any other descriptor that the
 // parent itself was started with except 3 and 4, default signal dispositions,
 // and no blocked signals.
 //

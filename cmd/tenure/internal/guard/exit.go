@@ -2,6 +2,7 @@ package guard
 
 import (
 	"errors"
+	"os"
 	"syscall"
 )
 
@@ -62,6 +63,7 @@ type Command struct {
 	Args []string
 	Env  []string
 	Dir  string
-	// NoInput gives it /dev/null as stdin, and leaves the terminal where it is.
-	NoInput bool
 }
+
+// Streams are the standard streams of a command, and of its guard.
+type Streams struct{ In, Out, Err *os.File }

@@ -17,6 +17,7 @@ import (
 
 // Guard is a guard process seen from its parent. It runs one command.
 type Guard struct {
+	streams  Streams
 	proc     *os.Process
 	commands *os.File
 	reports  *os.File
@@ -54,7 +55,14 @@ const startTimeout = 10 * time.Second
 // program call Main. Starting the guard before the election is won makes winning
 // cost one write and one fork.
 func Start(ctx context.Context, args ...string) (*Guard, error) {
+	return StartWith(ctx, Streams{os.Stdin, os.Stdout, os.Stderr}, args...)
+}
+
+// StartWith is Start for a command whose standard streams are not the parent's. It is
+// never given the terminal.
+func StartWith(ctx context.Context, streams Streams, args ...string) (*Guard, error) {
 	g := &Guard{
+		streams: streams,
 		answers: make(chan report, 4),
 		done:    make(chan struct{}),
 		reaped:  make(chan struct{}),
@@ -89,7 +97,7 @@ func (g *Guard) spawn(args []string) error {
 	}
 	defer func() { _ = reportEnd.Close() }()
 	g.proc, err = os.StartProcess(self, args, &os.ProcAttr{
-		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, commandEnd, reportEnd},
+		Files: []*os.File{g.streams.In, g.streams.Out, g.streams.Err, commandEnd, reportEnd},
 		// Not in our group: what ends that must not end the guard.
 		Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
@@ -123,7 +131,7 @@ func (g *Guard) Run(cmd Command, d Deadline) (pid int, err error) {
 	if len(cmd.Args) == 0 {
 		return 0, errors.New("no command given")
 	}
-	if err := g.begin(cmd, d); err != nil {
+	if err := g.begin(d); err != nil {
 		return 0, err
 	}
 	if err := g.request(cmd, d); err != nil {
@@ -144,7 +152,7 @@ func (g *Guard) Run(cmd Command, d Deadline) (pid int, err error) {
 	}
 }
 
-func (g *Guard) begin(cmd Command, d Deadline) error {
+func (g *Guard) begin(d Deadline) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -157,7 +165,7 @@ func (g *Guard) begin(cmd Command, d Deadline) error {
 	}
 	g.state, g.deadline = starting, d
 	g.expiry = time.AfterFunc(d.remaining(), g.expire)
-	if !cmd.NoInput {
+	if g.streams.In == os.Stdin {
 		g.tty = lendable()
 	}
 	// Before the fork: whatever becomes of the guard, its orphans are ours.

@@ -12,7 +12,7 @@ import (
 // The protocol between parent and guard is one JSON object a line. Both ends are
 // the same program, but a version is exchanged all the same: the program's file
 // can be replaced while the parent runs.
-const protocolVersion = 2
+const protocolVersion = 1
 
 // maxLine bounds a line. A command line and environment are at most 6 MiB on
 // Linux, and JSON may double them.
@@ -32,19 +32,18 @@ type runCommand struct {
 	Args       [][]byte `json:"args"`
 	Env        [][]byte `json:"env"` // null: the guard's own
 	Dir        []byte   `json:"dir,omitempty"`
-	NoInput    bool     `json:"noInput,omitempty"`
 	Foreground bool     `json:"foreground,omitempty"` // give it the terminal on stdin
 }
 
 func pack(cmd Command, foreground bool) *runCommand {
 	return &runCommand{
 		Args: convert[[]byte](cmd.Args), Env: convert[[]byte](cmd.Env),
-		Dir: []byte(cmd.Dir), NoInput: cmd.NoInput, Foreground: foreground,
+		Dir: []byte(cmd.Dir), Foreground: foreground,
 	}
 }
 
 func (r *runCommand) unpack() Command {
-	return Command{Args: convert[string](r.Args), Env: convert[string](r.Env), Dir: string(r.Dir), NoInput: r.NoInput}
+	return Command{Args: convert[string](r.Args), Env: convert[string](r.Env), Dir: string(r.Dir)}
 }
 
 // convert keeps nil nil.

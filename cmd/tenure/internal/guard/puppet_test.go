@@ -145,18 +145,22 @@ func playParent(s *strand) {
 			set.Val[0] = 1 << (n - 1)
 			_ = unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil)
 			s.say("ok")
-		case "start":
+		case "start", "start-without-input":
+			streams := Streams{os.Stdin, os.Stdout, os.Stderr}
+			if verb != "start" {
+				streams.In, _ = os.Open(os.DevNull)
+			}
 			var err error
-			if g, err = Start(ctxForever, os.Args[0], guardArg); err != nil {
+			if g, err = StartWith(ctxForever, streams, os.Args[0], guardArg); err != nil {
 				s.say("error %v", err)
 				return
 			}
 			s.say("guard %d", g.proc.Pid)
-		case "run", "run-without-input": // milliseconds, arguments
+		case "run": // milliseconds, arguments
 			ms, rest, _ := strings.Cut(arg, " ")
 			n, _ := strconv.Atoi(ms)
 			d := DeadlineAt(time.Now().Add(time.Duration(n) * time.Millisecond))
-			pid, err := g.Run(Command{Args: strings.Fields(rest), NoInput: verb != "run"}, d)
+			pid, err := g.Run(Command{Args: strings.Fields(rest)}, d)
 			if err != nil {
 				s.say("error %v", err)
 				return

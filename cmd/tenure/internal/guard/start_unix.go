@@ -35,18 +35,9 @@ func start(cmd Command, foreground bool) (pid, code int, err error) {
 }
 
 func fork(path string, cmd Command, foreground bool) (int, error) {
-	stdin := uintptr(0)
-	if cmd.NoInput {
-		null, err := os.Open(os.DevNull)
-		if err != nil {
-			return 0, err
-		}
-		defer func() { _ = null.Close() }() // CMD has its own
-		stdin = null.Fd()
-	}
 	unblockSignals()
 	attr := &syscall.ProcAttr{
-		Dir: cmd.Dir, Env: cmd.Env, Files: []uintptr{stdin, 1, 2},
+		Dir: cmd.Dir, Env: cmd.Env, Files: []uintptr{0, 1, 2},
 		Sys: &syscall.SysProcAttr{Setpgid: true, Foreground: foreground, Ctty: 0},
 	}
 	if attr.Env == nil {

@@ -216,12 +216,13 @@ func TestTerminalStaysWithAPipeline(t *testing.T) {
 	}
 }
 
-// What needs no input gets neither the parent's nor its terminal.
+// What is given another input than the parent's does not get its terminal either.
 func TestNoInput(t *testing.T) {
 	s := newStage(t)
 	tty := newPTY(t)
 	parent := tty.parent(s, nil)
-	parent.ask("run-without-input 3600000 %s %s", os.Args[0], cmdArg)
+	parent.ask("start-without-input")
+	parent.ask("run 3600000 %s %s", os.Args[0], cmdArg)
 	cmd := s.accept()
 	if got := tty.foreground(); got != parent.pgid {
 		t.Errorf("foreground group %d, parent's %d", got, parent.pgid)

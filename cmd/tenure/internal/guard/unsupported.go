@@ -21,6 +21,9 @@ const LeftoverGrace = 2 * time.Second
 // Start returns ErrUnsupported.
 func Start(context.Context, ...string) (*Guard, error) { return nil, errSystem }
 
+// StartWith returns ErrUnsupported.
+func StartWith(context.Context, Streams, ...string) (*Guard, error) { return nil, errSystem }
+
 // Main reports that the system is not supported.
 func Main() int {
 	fmt.Fprintln(os.Stderr, "tenure:", errSystem)

@@ -3,6 +3,7 @@ package hook
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/tenure-go/tenure"
@@ -88,7 +89,7 @@ func (r *Runner) start(j *job, text string, began time.Time) (*guard.Guard, erro
 	r.mu.Lock()
 	f := r.factsOf(j)
 	r.mu.Unlock()
-	cmd := guard.Command{Args: []string{"/bin/sh", "-c", text}, Env: r.env(j.kind, f), NoInput: true}
+	cmd := guard.Command{Args: []string{"/bin/sh", "-c", text}, Env: r.env(j.kind, f)}
 	for attempt := 1; ; attempt++ {
 		if err := r.prepare(); err != nil {
 			return nil, err
@@ -115,12 +116,13 @@ func (r *Runner) prepare() error {
 	if r.standby != nil {
 		return nil
 	}
-	g, err := guard.Start(r.abort, r.conf.Guard...)
+	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return err
 	}
-	r.standby = g
-	return nil
+	defer func() { _ = null.Close() }() // the guard has its own
+	r.standby, err = guard.StartWith(r.abort, guard.Streams{In: null, Out: os.Stdout, Err: os.Stderr}, r.conf.Guard...)
+	return err
 }
 
 func (r *Runner) discardStandby() {
