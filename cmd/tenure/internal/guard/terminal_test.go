@@ -216,7 +216,7 @@ func TestTerminalStaysWithAPipeline(t *testing.T) {
 	}
 }
 
-// What needs no input gets neither the parent's nor its terminal.
+// What is given another input than the parent's does not get its terminal either.
 func TestNoInput(t *testing.T) {
 	s := newStage(t)
 	tty := newPTY(t)

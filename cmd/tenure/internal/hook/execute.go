@@ -116,12 +116,12 @@ func (r *Runner) prepare() error {
 	if r.standby != nil {
 		return nil
 	}
-	nothing, err := os.Open(os.DevNull)
+	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = nothing.Close() }() // nothing was written
-	r.standby, err = guard.StartWith(r.abort, guard.Streams{In: nothing, Out: os.Stdout, Err: os.Stderr}, r.conf.Guard...)
+	defer func() { _ = null.Close() }() // the guard has its own
+	r.standby, err = guard.StartWith(r.abort, guard.Streams{In: null, Out: os.Stdout, Err: os.Stderr}, r.conf.Guard...)
 	return err
 }
 
