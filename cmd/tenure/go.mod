@@ -16,8 +16,8 @@ require (
 	github.com/tenure-go/tenure/store/sqlitestore v0.0.0
 	golang.org/x/net v0.61.0
 	golang.org/x/sys v0.49.0
-	sigs.k8s.io/yaml v1.6.0
 	golang.org/x/term v0.47.0
+	sigs.k8s.io/yaml v1.6.0
 )
 
 require (

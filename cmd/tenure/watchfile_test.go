@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// awaitText waits until a file holds a text.
-func (w *world) awaitText(name, want string) {
+// awaitContent waits until a file holds a text.
+func (w *world) awaitContent(name, want string) {
 	w.t.Helper()
 	eventually(w.t, fmt.Sprintf("%q in %s", want, name), func() bool {
 		got, err := os.ReadFile(w.path(name))
@@ -23,24 +23,24 @@ func TestWatchKeepsAFile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	watch := w.start("watch", "n", "--write", "leader")
-	w.awaitText("leader", "")
+	w.awaitContent("leader", "")
 	if info, err := os.Stat(w.path("leader")); err != nil || info.Mode().Perm()&0o600 != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
 	a := w.hooked("a", "--endpoint", "10.0.0.1:80")
 	first := fmt.Sprintf("a\t10.0.0.1:80\t%d\n", w.token("n"))
-	w.awaitText("leader", first)
+	w.awaitContent("leader", first)
 	b := w.hooked("b")
 	w.do("transfer", "n", "--to", "b", "--yes").expect(0)
 	second := fmt.Sprintf("b\t\t%d\n", w.token("n"))
-	w.awaitText("leader", second)
+	w.awaitContent("leader", second)
 
 	values := w.start("watch", "n", "--json", "--write", "leader.json")
-	w.awaitText("leader.json", w.do("leader", "n", "--json").expect(0).stdout.String())
+	w.awaitContent("leader.json", w.do("leader", "n", "--json").expect(0).stdout.String())
 	a.ends()
 	b.ends()
-	w.awaitText("leader", "")
-	w.awaitText("leader.json", "")
+	w.awaitContent("leader", "")
+	w.awaitContent("leader.json", "")
 	for _, p := range []*proc{watch, values} {
 		p.signal(syscall.SIGTERM)
 		p.expect(0).says("")
@@ -64,7 +64,7 @@ func TestWatchReplacesTheFileAsAWhole(t *testing.T) {
 	b := w.hooked("b", "--endpoint", endpoint)
 	watch := w.start("watch", "n", "--write", "leader")
 	want := func(id string) string { return fmt.Sprintf("%s\t%s\t%d\n", id, endpoint, w.token("n")) }
-	w.awaitText("leader", want("a"))
+	w.awaitContent("leader", want("a"))
 	size := len(w.read("leader"))
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -85,7 +85,7 @@ func TestWatchReplacesTheFileAsAWhole(t *testing.T) {
 	for i := range 20 {
 		to := []string{"b", "a"}[i%2]
 		w.do("transfer", "n", "--to", to, "--yes").expect(0)
-		w.awaitText("leader", want(to))
+		w.awaitContent("leader", want(to))
 	}
 	close(stop)
 	<-done
@@ -107,9 +107,9 @@ func TestWatchKeepsWhatTheFileIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	watch := w.start("watch", "n", "--write", "link")
-	w.awaitText("target", "")
+	w.awaitContent("target", "")
 	w.hooked("a")
-	w.awaitText("target", fmt.Sprintf("a\t\t%d\n", w.token("n")))
+	w.awaitContent("target", fmt.Sprintf("a\t\t%d\n", w.token("n")))
 	if info, err := os.Lstat(w.path("link")); err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Errorf("the link is %v (%v)", info, err)
 	}
@@ -118,7 +118,7 @@ func TestWatchKeepsWhatTheFileIs(t *testing.T) {
 	}
 	watch.signal(syscall.SIGTERM)
 	watch.expect(0)
-	w.awaitText("target", fmt.Sprintf("a\t\t%d\n", w.token("n"))) // as it was when the watch ended
+	w.awaitContent("target", fmt.Sprintf("a\t\t%d\n", w.token("n"))) // as it was when the watch ended
 }
 
 // What keeps the file from being written is told once, and tried again.
@@ -129,7 +129,7 @@ func TestWatchWritesAgainWhenItCan(t *testing.T) {
 		t.Fatal(err)
 	}
 	watch := w.start("watch", "n", "--write", "dir/leader")
-	w.awaitText("dir/leader", "")
+	w.awaitContent("dir/leader", "")
 	if err := os.RemoveAll(w.path("dir")); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestWatchWritesAgainWhenItCan(t *testing.T) {
 	if err := os.Mkdir(w.path("dir"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w.awaitText("dir/leader", fmt.Sprintf("a\t\t%d\n", w.token("n")))
+	w.awaitContent("dir/leader", fmt.Sprintf("a\t\t%d\n", w.token("n")))
 	watch.signal(syscall.SIGTERM)
 	watch.expect(0)
 	if got := watch.stderr.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "dir") {
