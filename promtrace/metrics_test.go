@@ -123,6 +123,8 @@ func TestAMemberThatLeadsAndIsCutOff(t *testing.T) {
 			tenure_terms_ended_total{election="n",member="a",reason="session_expired"} 1
 			tenure_terms_ended_total{election="n",member="a",reason="deposed"} 0`)
 		heal()
+		time.Sleep(12 * time.Second) // for another session, by the clock of the test
+		synctest.Wait()
 		if err := m.Close(); err != nil {
 			t.Error(err)
 		}
@@ -131,7 +133,7 @@ func TestAMemberThatLeadsAndIsCutOff(t *testing.T) {
 		expect(t, reg, `
 			!tenure_is_leader
 			!tenure_terms
-			tenure_sessions_started_total{member="a"} 1`)
+			tenure_sessions_started_total{member="a"} 2`)
 		metrics.Close()
 		if all, err := reg.Gather(); err != nil || len(all) > 0 {
 			t.Errorf("after Close: %v, %v", all, err)
@@ -187,8 +189,8 @@ func TestObserve(t *testing.T) {
 			tenure_token{election="n",member=""} 9
 			tenure_transitions_total{election="n",member=""} 2`)
 		tell(tenure.Event{Kind: tenure.Vacant})
-		tell(tenure.Event{Kind: tenure.Vacant}) // not told twice, but if it were
 		time.Sleep(time.Second)                 // by the clock of the test
+		tell(tenure.Event{Kind: tenure.Vacant}) // not told twice, but if it were
 		expect(t, reg, `
 			tenure_leaderless_seconds_total{election="n",member=""} 4
 			tenure_token{election="n",member=""} 9
@@ -201,6 +203,50 @@ func TestObserve(t *testing.T) {
 			t.Errorf("got %v, want %v", err, end)
 		}
 		expect(t, reg, "!tenure_leaderless_seconds_total\n!tenure_token")
+	})
+}
+
+// Who comes later has seen nobody be elected.
+func TestObserveFromTheMiddle(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewRegistry()
+	metrics := newMetrics(t, reg, "a", promtrace.Options{})
+	feed, ended := make(chan tenure.Event), make(chan error, 1)
+	go func() { ended <- metrics.Observe("n", events(feed, context.Canceled)) }()
+	feed <- elected("b", "", 7)
+	feed <- tenure.Event{Kind: tenure.Gap} // the first has been taken
+	expect(t, reg, `
+		tenure_leader_info{election="n",endpoint="",leader="b",member="a"} 1
+		tenure_leaderless_seconds_total{election="n",member="a"} 0
+		tenure_transitions_total{election="n",member="a"} 0`)
+	close(feed)
+	<-ended //nolint:errcheck // it is the one that was given
+}
+
+// Without a term to ask, the member leads for as long as its session is alive.
+func TestRoleByTheTrace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		trace := newMetrics(t, reg, "a", promtrace.Options{}).Trace()
+		trace.SessionStarted(tenure.SessionInfo{TTL: 4 * time.Second})
+		trace.Elected(tenure.TermInfo{Election: "n"})
+		expect(t, reg, `tenure_is_leader{election="n",member="a"} 1`)
+		trace.Round(tenure.RoundInfo{Until: time.Now().Add(2 * time.Second)})
+		time.Sleep(2 * time.Second) // by the clock of the test
+		expect(t, reg, `
+			tenure_is_leader{election="n",member="a"} 0
+			tenure_session_remaining_seconds{member="a"} 0`)
+		trace.Round(tenure.RoundInfo{Until: time.Now().Add(2 * time.Second), Took: time.Second, Err: context.DeadlineExceeded})
+		trace.Round(tenure.RoundInfo{Until: time.Now().Add(2 * time.Second), Late: time.Second, Err: errors.New("trouble")})
+		expect(t, reg, `
+			tenure_is_leader{election="n",member="a"} 1
+			tenure_renewal_duration_seconds_sum{member="a",result="timeout"} 1
+			tenure_renewal_duration_seconds_count{member="a",result="error"} 1
+			tenure_renewal_interval_seconds_count{member="a"} 1
+			tenure_renewal_lateness_seconds_sum{member="a"} 1`)
+		trace.Ended(tenure.TermInfo{Election: "n"}, tenure.ErrResigned)
+		expect(t, reg, `tenure_is_leader{election="n",member="a"} 0`)
 	})
 }
 

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +25,7 @@ import (
 	"github.com/tenure-go/tenure/internal/etcdtest"
 	"github.com/tenure-go/tenure/internal/requirestore"
 	"github.com/tenure-go/tenure/promtrace"
+	"github.com/tenure-go/tenure/store"
 	"github.com/tenure-go/tenure/store/memstore"
 )
 
@@ -238,6 +240,34 @@ func TestACampaignLeadsForLoadBalancersWhenItsHookHasSucceeded(t *testing.T) {
 	p.expect(0)
 	s.expectClosed()
 	w.expectEmpty()
+}
+
+// Commands end with their process, which closes anything.
+func TestCloseOfAMemberClosesItsPort(t *testing.T) {
+	t.Parallel()
+	ports, err := etcdtest.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := site{t, fmt.Sprintf("http://127.0.0.1:%d", ports[0])}
+	f := memberFlags{id: "a", ttl: time.Second, listen: listenFlags{address: strings.TrimPrefix(s.url, "http://")}}
+	st, tell := memstore.New(), teller{election: "n", quiet: true}
+	m, err := f.join(t.Context(), st, "mem:", tell, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.awaitStatus("/readyz", http.StatusOK)
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	s.expectClosed()
+	if err := st.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.join(t.Context(), st, "mem:", tell, nil); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("over a store that is closed: %v", err)
+	}
+	s.expectClosed()
 }
 
 func TestPagesOfAMember(t *testing.T) {

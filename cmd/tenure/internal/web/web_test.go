@@ -248,6 +248,9 @@ func send(t *testing.T, s *Server, text string) (status int, closed bool) {
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Fatal(err)
 	}
+	if err := conn.SetReadDeadline(time.Now().Add(requestTimeout / 2)); err != nil { // for who waits for a body, that one runs out
+		t.Fatal(err)
+	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatalf("%.40q: %v", text, err)
@@ -269,6 +272,7 @@ func TestRequestsThatAreNone(t *testing.T) {
 		"GET /leader/%zz HTTP/1.1\r\n" + host + "\r\n":                                                 400,
 		"GET /leader/mine HTTP/1.1\r\n" + host + "X: " + strings.Repeat("x", 2*maxHeader) + "\r\n\r\n": 431,
 		"GET /leader/mine HTTP/1.1\r\n" + host + "Content-Length: 1000000000\r\n\r\n":                  400,
+		"GET /leader/mine HTTP/1.1\r\n" + host + "Content-Length: 1000\r\n\r\n":                        400,
 		"POST /leader/mine HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n":                 405,
 		"GET /leader/mine HTTP/1.1\r\n" + host + "Content-Length: 100\r\nExpect: 100-continue\r\n\r\n": 400,
 	} {
