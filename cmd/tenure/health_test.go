@@ -110,6 +110,17 @@ func TestHealthGraceIsForHowLongACheckMayFail(t *testing.T) {
 	w.expectEmpty()
 }
 
+func TestHealthCommandDoesNotReadWhatIsTheCommands(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.command("run", "-q", "n", "--health-cmd", "cat >>stolen", "--", "cat")
+	p.cmd.Stdin = strings.NewReader("from outside\n")
+	p.begin().expect(0).says("from outside\n")
+	if got := w.read("stolen"); got != "" {
+		t.Errorf("it has read %q", got)
+	}
+}
+
 // It finds what CMD finds; the token while this member leads.
 func TestHealthCommandKnowsWhereItStands(t *testing.T) {
 	t.Parallel()
