@@ -54,9 +54,12 @@ func TestRunAsProcessOne(t *testing.T) {
 	t.Run("reaps orphans and leaves no daemon", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
-		p := w.asProcessOne("run", "n", "--health-cmd", "(setsid sleep 0.05 &)", "--ttl", "1s", "--", "sh", "-c", `
+		// The daemons of a health command outlive its guard, so that they are process 1's.
+		const daemon = `(setsid sh -c 'echo >>daemons; sleep 0.3' &); while [ ! -s daemons ]; do sleep 0.01; done`
+		p := w.asProcessOne("run", "n", "--health-cmd", daemon+"; sleep 0.1", "--ttl", "3s", "--", "sh", "-c", `
 			for i in 1 2 3 4 5 6 7 8 9 10; do (setsid sleep 0.1 &); (sleep 0.1 &); done
 			(setsid sleep 1000 &)
+			while [ $(wc -l <daemons) -lt 4 ]; do sleep 0.01; done
 			sleep 0.5
 			while grep -qs "^State:.Z" /proc/[0-9]*/status; do sleep 0.01; done
 			echo clean; exit 3`).begin()

@@ -30,9 +30,7 @@ func TestUnhealthyLeaderHandsOverAndWaitsUntilItIsWell(t *testing.T) {
 	// The only one that waits takes no seat.
 	w.do("drain", "b", "--yes").expect(0)
 	b.stderr.await(b, "command ended with exit code 6; waiting to lead again")
-	if p := w.do("leader", "n"); p.wait() != exitNobody {
-		t.Errorf("somebody leads: %s", p.stdout.String())
-	}
+	eventually(t, "nobody leads", func() bool { return w.do("leader", "n").wait() == exitNobody })
 	w.remove("sick-a")
 	a.stdout.awaitTimes(a, "works", 2)
 }
@@ -108,6 +106,17 @@ func TestHealthGraceIsForHowLongACheckMayFail(t *testing.T) {
 	a.signal(syscall.SIGTERM)
 	a.expect(128 + 15)
 	w.expectEmpty()
+}
+
+func TestHealthCommandDoesNotReadWhatIsTheCommands(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.command("run", "-q", "n", "--health-cmd", "cat >>stolen", "--", "cat")
+	p.cmd.Stdin = strings.NewReader("from outside\n")
+	p.begin().expect(0).says("from outside\n")
+	if got := w.read("stolen"); got != "" {
+		t.Errorf("it has read %q", got)
+	}
 }
 
 // It finds what CMD finds; the token while this member leads.

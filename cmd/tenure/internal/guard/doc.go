@@ -28,6 +28,8 @@
 // A group is signalled only while a process in it has not been reaped, so the
 // signal cannot reach a stranger that was given the same number later. On Linux
 // guard and parent are child subreapers: orphans of the group stay theirs.
+// What a command has left behind outside its group may so become the parent's while that
+// has another command: [ReapOrphans] is for that.
 //
 // CMD gets the parent's stdin, stdout and stderr, any other descriptor that the
 // parent itself was started with except 3 and 4, default signal dispositions,

@@ -96,7 +96,7 @@ func (g *Guard) spawn(args []string) error {
 		return err
 	}
 	defer func() { _ = reportEnd.Close() }()
-	g.proc, err = os.StartProcess(self, args, &os.ProcAttr{
+	g.proc, err = g.fork(self, args, &os.ProcAttr{
 		Files: []*os.File{g.streams.In, g.streams.Out, g.streams.Err, commandEnd, reportEnd},
 		// Not in our group: what ends that must not end the guard.
 		Sys: &syscall.SysProcAttr{Setpgid: true},

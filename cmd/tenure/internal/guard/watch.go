@@ -26,6 +26,7 @@ func (g *Guard) watch() {
 		g.takeOver(state, err)
 		g.finish()
 	}
+	g.disown()
 	_, _ = g.commands.Close(), g.reports.Close()
 }
 
@@ -40,6 +41,9 @@ func (g *Guard) follow() (gone bool) {
 		}
 		switch r.Op {
 		case opHello, opStarted, opFailed:
+			if r.Pid != 0 {
+				g.owns(r.Pid) // before anybody can learn of it
+			}
 			g.note(r)
 		case opExited:
 			g.setExit(Exit{Code: r.Code, Signal: syscall.Signal(r.Signal)})

@@ -48,6 +48,7 @@ func (c Command) Run(ctx context.Context, deadline func() time.Time, moved <-cha
 }
 
 func (c Command) run(ctx context.Context, deadline func() time.Time, moved <-chan struct{}, out *os.File) error {
+	guard.ReapOrphans() // of earlier ones
 	nothing, err := os.Open(os.DevNull)
 	if err != nil {
 		return err
