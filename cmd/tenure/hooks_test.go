@@ -408,13 +408,13 @@ func TestAHookLeavesNothingBehind(t *testing.T) {
 	p.ends()
 }
 
-// Hooks have no input, and are not slowed down by output, nor do they slow down
-// renewals with it.
+// Hooks have no input, and are not slowed down by output, nor do they slow down the
+// renewals that a hook needs which takes longer than the TTL.
 func TestInputAndOutputOfHooks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const seconds, second = 3, 1 << 20
-	p := w.command("campaign", "n", "-q", "--ttl", shortTTL.String(), "--on-elected", fmt.Sprintf(
+	p := w.command("campaign", "n", "-q", "--ttl", "2s", "--on-elected", fmt.Sprintf(
 		`cat; for i in $(seq %d); do head -c %d /dev/zero; sleep 1; done; echo end`, seconds, second), "--on-lost", "echo lost >&2")
 	p.cmd.Stdin = strings.NewReader("for somebody else\n")
 	p.begin()
