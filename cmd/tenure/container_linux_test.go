@@ -67,6 +67,17 @@ func TestRunAsProcessOne(t *testing.T) {
 		p.stdout.await(p, "clean")
 		w.expectEmpty()
 	})
+	t.Run("reaps what an earlier command has left", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		p := w.asProcessOne("run", "n", "--restart", "on-failure", "--", "sh", "-c", `
+			if [ ! -e ran ]; then touch ran; (setsid sleep 0.3 &); sleep 0.1; exit 1; fi
+			sleep 0.5
+			while grep -qs "^State:.Z" /proc/[0-9]*/status; do sleep 0.01; done
+			echo clean`).begin()
+		p.expect(0).says("clean\n")
+		w.expectEmpty()
+	})
 }
 
 // compose is what the example's file says of its services.

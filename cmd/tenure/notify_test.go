@@ -116,10 +116,11 @@ func TestManagerIsToldOfTheEndBeforeTheGrace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := newManager(t)
-	p := w.managed(m, append([]string{"run", "n"}, stubborn...)...).begin()
+	p := w.managed(m, "run", "n", "--", "sh", "-c", `trap 'echo no' TERM; echo works; while :; do sleep 0.01; done`).begin()
 	p.stdout.await(p, "works")
 	p.signal(syscall.SIGTERM)
 	m.await("STOPPING=1")
+	p.stdout.await(p, "no") // a second signal before the command was told would end the run alone
 	select {
 	case <-p.ended:
 		t.Error("it has ended before")
