@@ -56,6 +56,23 @@ func TestTransferGoesToTheNamedMemberOnceTheLeaderHasDrained(t *testing.T) {
 	})
 }
 
+// The watch of the line is behind the read that has seen the member in line.
+func TestATransferGoesToAMemberThatTheWatchHasNotShownYet(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b, c := w.join("a"), w.join("b"), w.join("c")
+		l := a.campaign("x")
+		first := b.queue("x", 0)
+		w.pass(3 * ttl) // a follows the line by now, and knows of b
+		a.st.Inject(faultstore.Fault{Kind: faultstore.Stall, Match: func(c faultstore.Call) bool {
+			return strings.HasPrefix(c.Prefix, "candidates/")
+		}})
+		named := c.queue("x", 0)
+		w.must(l.TransferTo(t.Context(), "c"))
+		w.must(named.leads().Resign(t.Context()))
+		w.must(first.leads().Resign(t.Context()))
+	})
+}
+
 func TestALeaderTransfersItsSeatItself(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		l := w.join("a").campaign("x")

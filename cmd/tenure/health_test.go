@@ -123,7 +123,7 @@ func TestHealthCommandDoesNotReadWhatIsTheCommands(t *testing.T) {
 func TestHealthCommandKnowsWhereItStands(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	p := w.command(append([]string{"run", "n", "--id", "a", "--ttl", "1s", "--endpoint", "10.0.0.1:80", "--health-cmd",
+	p := w.command(append([]string{"run", "n", "--id", "a", "--ttl", "3s", "--endpoint", "10.0.0.1:80", "--health-cmd",
 		`echo "$TENURE_ELECTION $TENURE_MEMBER $TENURE_ENDPOINT $TENURE_STORE ${TENURE_TOKEN-none}" >>seen`}, forever...)...)
 	p.setenv("TENURE_TOKEN=another's").begin()
 	p.stdout.await(p, "works")

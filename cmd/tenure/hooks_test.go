@@ -358,8 +358,7 @@ func TestASecondSignalKillsTheHook(t *testing.T) {
 	p.stdout.await(p, "works")
 	p.signal(syscall.SIGTERM)
 	p.stdout.await(p, "ending")
-	time.Sleep(sameSignal) // it is the time that makes it another
-	p.signal(syscall.SIGINT)
+	p.signalAgain(syscall.SIGINT)
 	p.expect(128 + int(syscall.SIGINT))
 	w.expectEmpty() // the seat was handed over
 }

@@ -64,6 +64,7 @@ func TestWaitTimeoutWhileAnotherLeads(t *testing.T) {
 	next := w.member("next", append([]string{"n"}, forever...)...)
 	first.signal(syscall.SIGTERM)
 	next.stdout.await(next, "works")
+	first.expect(128 + 15)
 	next.signal(syscall.SIGTERM)
 	next.expect(128 + 15)
 	w.expectEmpty()

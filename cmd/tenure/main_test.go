@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 		actAsCommand()
 	}
 	flag.Parse()
+	// These tests wait for processes far more than they compute.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("6") // a number, as it wants
+	}
 	os.Exit(withTools(m))
 }
 

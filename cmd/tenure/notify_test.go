@@ -80,6 +80,21 @@ func (m *manager) forget() {
 	m.told = nil
 }
 
+// forgetAll is forget after all has been read that was told until now.
+func (m *manager) forgetAll() {
+	m.t.Helper()
+	conn, err := net.Dial("unixgram", m.socket)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }() // what it has to say is said
+	if _, err := conn.Write([]byte("X_READ=1")); err != nil {
+		m.t.Fatal(err)
+	}
+	m.await("X_READ=1")
+	m.forget()
+}
+
 func (w *world) managed(m *manager, args ...string) *proc {
 	w.t.Helper()
 	return w.command(args...).setenv("NOTIFY_SOCKET=" + m.socket)
@@ -126,7 +141,7 @@ func TestManagerIsToldOfTheEndBeforeTheGrace(t *testing.T) {
 		t.Error("it has ended before")
 	default:
 	}
-	p.signal(syscall.SIGTERM)
+	p.signalAgain(syscall.SIGTERM)
 	p.expect(128 + 9)
 }
 
@@ -153,7 +168,11 @@ func TestWatchdogFollowsTheRenewals(t *testing.T) {
 	p.stdout.awaitTimes(p, "works", 2)
 	m.await("STATUS=leads n, token")
 	p.signal(syscall.SIGSTOP)
-	m.forget()
+	eventually(t, "the process is stopped", func() bool {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+		return err != nil || strings.Contains(string(status), "\nState:\tT") // where the system shows it
+	})
+	m.forgetAll()
 	time.Sleep(2 * time.Second) // several renewals: no event marks that they do not come
 	if m.has("WATCHDOG=1") {
 		t.Error("a process that is stopped says that it is alive")

@@ -127,7 +127,7 @@ func TestASecondSignalKillsThePreStopToo(t *testing.T) {
 	a.stdout.await(a, "works")
 	a.signal(syscall.SIGTERM)
 	a.stderr.await(a, "hangs")
-	a.signal(syscall.SIGTERM)
+	a.signalAgain(syscall.SIGTERM)
 	a.expect(128 + 9)
 	w.expectEmpty()
 }

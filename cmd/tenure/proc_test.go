@@ -277,6 +277,13 @@ func (p *proc) signal(sig syscall.Signal) {
 	}
 }
 
+// signalAgain sends a signal that is another one, and not the first sent twice: it is the
+// time that makes it so.
+func (p *proc) signalAgain(sig syscall.Signal) {
+	time.Sleep(sameSignal)
+	p.signal(sig)
+}
+
 // wait returns the exit code, -1 after a signal.
 func (p *proc) wait() int {
 	p.t.Helper()

@@ -56,7 +56,8 @@ leaves nothing in the store; if that is away, what is there ends with the TTL.
 
 Signals: TERM, INT, HUP and QUIT end a tenure run that waits. While CMD runs,
 every signal is passed on to its process group; TERM and INT also end tenure
-run, after CMD has ended, for which it has the --grace. A second one kills CMD at once.
+run, after CMD has ended, for which it has the --grace. A second one kills CMD at once;
+the same one again within 200 ms is the first, which timeout(1) sends twice.
 
 Under systemd, with Type=notify, a member is ready when it has joined, also where it
 waits to lead; the status says what it does. Where WatchdogSec= is set, it shows that

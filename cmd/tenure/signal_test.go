@@ -92,6 +92,18 @@ func TestTermStopsThenHandsOver(t *testing.T) {
 	w.expectEmpty()
 }
 
+// timeout(1) signals the process, and then its group.
+func TestASignalThatIsSentTwiceIsOneToARun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.lead("a", "n", "--", "sh", "-c", `trap 'sleep 0.3; exit 6' TERM; echo works; while :; do sleep 0.01; done`)
+	p.stdout.await(p, "works")
+	p.signal(syscall.SIGTERM)
+	p.signal(syscall.SIGTERM)
+	p.expect(6)
+	w.expectEmpty()
+}
+
 func TestSecondTermKillsACommandThatIgnoresTheFirst(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
@@ -105,7 +117,7 @@ func TestSecondTermKillsACommandThatIgnoresTheFirst(t *testing.T) {
 			p.signal(sig)
 			p.stdout.await(p, "no\n")
 			asked := time.Now()
-			p.signal(sig)
+			p.signalAgain(sig)
 			p.expect(128 + 9)
 			if took := time.Since(asked); took >= stopGrace {
 				t.Errorf("it took %v, as if asked once", took)

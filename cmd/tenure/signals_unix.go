@@ -25,6 +25,7 @@ type signals struct {
 	kept    []syscall.Signal
 	asked   bool           // CMD has been asked to end
 	stopped syscall.Signal // that ends the run; 0: none has
+	when    time.Time      // it came
 	cancel  context.CancelFunc
 }
 
@@ -114,12 +115,14 @@ func (s *signals) takeLocked(sig syscall.Signal) {
 	ends := sig == syscall.SIGTERM || sig == syscall.SIGINT
 	waiting := s.cmd == nil && !s.held && (sig == syscall.SIGHUP || sig == syscall.SIGQUIT)
 	switch {
+	case ends && sig == s.stopped && time.Since(s.when) < sameSignal:
+		// not asked twice
 	case ends && s.stopped != 0 && s.cmd != nil:
 		s.cmd.Kill() // asked twice
 	case ends && s.stopped != 0:
 		os.Exit(128 + int(sig)) // what has not been handed over ends with its lease
 	case s.stopped == 0 && (ends || waiting):
-		s.stopped = sig
+		s.stopped, s.when = sig, time.Now()
 		s.cancel() // the term ends, and end passes the signal on ...
 		if s.asked {
 			_ = s.cmd.Signal(sig) // ... unless it has ended before

@@ -110,7 +110,7 @@ func (s *Session) transfer(now Instant, e *election, entry *store.Entry) {
 	case e.phase == leading:
 		s.resign(now, e, fmt.Errorf("%w to %s%v", ErrTransferred, c.To, c.Order), c.To)
 	case e.clean && e.to == "":
-		e.to = c.To
+		e.nominate(c.To)
 	}
 }
 

@@ -148,7 +148,7 @@ func (s *Session) withdraw(now Instant, e *election) {
 
 func (s *Session) resign(now Instant, e *election, cause error, to string) {
 	s.end(e, cause, true)
-	e.to = to
+	e.nominate(to)
 	s.advance(now, e) // look for a successor while the user's function drains
 }
 

@@ -64,17 +64,31 @@ func (e *election) unqueue(key string) {
 	e.asides = slices.DeleteFunc(e.asides, same)
 }
 
+// nominate notes who is to have the seat; "": nobody has been named. Whoever named it has
+// seen it in line, which the watch of the line may not have shown yet.
+func (e *election) nominate(member string) {
+	e.to = member
+	if _, seen := e.nominee(); member != "" && !seen {
+		e.known = false // takes a look
+	}
+}
+
+// nominee is the member that was named, where the line has it.
+func (e *election) nominee() (rival, bool) {
+	isNamed := func(r rival) bool { return r.record.Member == e.to }
+	for _, line := range [][]rival{e.queue, e.asides} {
+		if i := slices.IndexFunc(line, isNamed); i >= 0 && e.to != "" {
+			return line[i], true
+		}
+	}
+	return rival{}, false
+}
+
 // successor is who is to have the seat: the member that was named, if it may still
 // be, or else the first in line.
 func (e *election) successor() (to rival, named, ok bool) {
-	if e.to != "" {
-		for _, line := range [][]rival{e.queue, e.asides} {
-			for _, r := range line {
-				if r.record.Member == e.to {
-					return r, true, true
-				}
-			}
-		}
+	if to, ok := e.nominee(); ok {
+		return to, true, true
 	}
 	if len(e.queue) == 0 {
 		return rival{}, false, false
