@@ -303,6 +303,14 @@ func TestPagesOfAMember(t *testing.T) {
 	if _, got := s.ask("GET", "/v1/elections"); got != want {
 		t.Errorf("elections: %s, want %s", got, want)
 	}
+	eventually(t, "the history", func() bool {
+		want := "{\"terms\":[" + strings.TrimSpace(w.do("history", "n", "--json").expect(0).stdout.String()) + "]}\n"
+		_, got := s.ask("GET", "/v1/elections/n/history")
+		return got == want && strings.Contains(got, `"member":"a"`)
+	})
+	if _, got := s.ask("GET", "/v1/elections/nobody/history"); got != "{\"terms\":[]}\n" {
+		t.Errorf("the history of an election that never was: %s", got)
+	}
 	if code, body := s.ask("GET", "/v1/elections/nobody/leader"); code != http.StatusNotFound || body != "{\"error\":\"nobody leads\"}\n" {
 		t.Errorf("an election without a leader: %d, %s", code, body)
 	}

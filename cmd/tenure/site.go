@@ -14,8 +14,8 @@ import (
 	"github.com/tenure-go/tenure/store"
 )
 
-// storePages are the pages that read a store. They are the JSON of "tenure status" and
-// "tenure leader".
+// storePages are the pages that read a store. They are the JSON of "tenure status",
+// "tenure leader" and "tenure history".
 func storePages(st func() (store.Store, error)) web.Pages {
 	return web.Pages{
 		Elections: func(ctx context.Context) (any, error) {
@@ -61,7 +61,26 @@ func storePages(st func() (store.Store, error)) web.Pages {
 			}
 			return newLeaderJSON(name, leader), nil
 		},
+		History: func(ctx context.Context, name string) (any, error) {
+			st, err := st()
+			if err != nil {
+				return nil, err
+			}
+			terms, err := tenure.NewView(st, name).History(ctx)
+			if err != nil {
+				return nil, err
+			}
+			h := historyJSON{Terms: []termJSON{}}
+			for _, t := range terms {
+				h.Terms = append(h.Terms, newTermJSON(name, t))
+			}
+			return h, nil
+		},
 	}
+}
+
+type historyJSON struct {
+	Terms []termJSON `json:"terms"`
 }
 
 type electionsJSON struct {

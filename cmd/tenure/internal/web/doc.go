@@ -9,6 +9,7 @@
 //	/v1/elections                 every election
 //	/v1/elections/NAME            one election
 //	/v1/elections/NAME/leader     its leader; 404: nobody leads
+//	/v1/elections/NAME/history    its last terms
 //
 // NAME is one segment of the path, escaped as in any URL: the election "a/b" is
 // /leader/a%2Fb. All is JSON but the metrics. GET, HEAD and OPTIONS are answered with the same

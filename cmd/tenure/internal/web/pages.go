@@ -25,7 +25,7 @@ type Pages struct {
 	Elections func(context.Context) (any, error)
 	Election  func(ctx context.Context, name string) (any, error)
 	Leader    func(ctx context.Context, name string) (any, error)
-	// A page of an election's history belongs here, and a line into Handler.
+	History   func(ctx context.Context, name string) (any, error)
 }
 
 // Standing is how a process stands in an election, and who leads it as far as it knows.
@@ -80,8 +80,9 @@ func Handler(p Pages, anyHost bool) http.Handler {
 			v, err := queries.do(r.Context(), p.Elections)
 			replyRead(w, v, err)
 		},
-		"/v1/elections/NAME":        ofElection(p.Election),
-		"/v1/elections/NAME/leader": ofElection(p.Leader),
+		"/v1/elections/NAME":         ofElection(p.Election),
+		"/v1/elections/NAME/leader":  ofElection(p.Leader),
+		"/v1/elections/NAME/history": ofElection(p.History),
 	}}
 }
 
@@ -110,7 +111,7 @@ func show(pages map[string]page, w http.ResponseWriter, r *http.Request) {
 	answer := pages[path]
 	if answer == nil {
 		replyError(w, http.StatusNotFound, "no such page; there are /leader/NAME, /healthz, /readyz, /metrics, /v1/member, "+
-			"/v1/elections, /v1/elections/NAME and /v1/elections/NAME/leader, with a slash in NAME as %2F")
+			"/v1/elections, /v1/elections/NAME, /v1/elections/NAME/leader and /v1/elections/NAME/history, with a slash in NAME as %2F")
 		return
 	}
 	if ofElection {
