@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -31,6 +33,9 @@ func TestMain(m *testing.M) {
 	// These tests wait for processes far more than they compute.
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		_ = f.Value.Set("6") // a number, as it wants
+	}
+	if signal.Ignored(syscall.SIGHUP) { // under nohup; what the tests start would inherit that
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	os.Exit(withTools(m))
 }
