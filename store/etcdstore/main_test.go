@@ -94,6 +94,11 @@ func newCluster(t testing.TB, opts etcdtest.Options) *etcdtest.Cluster {
 }
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// These tests wait for servers far more than they compute.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("4") // a number, as it wants
+	}
 	before := runtime.NumGoroutine()
 	code := m.Run()
 	for _, c := range started.clusters {
