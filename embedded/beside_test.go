@@ -156,18 +156,24 @@ func join(t *testing.T, s *embedded.Server, opts tenure.Options) *tenure.Member 
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	st, err := s.Store(ctx, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() }) // its server may have gone before
-	var m *tenure.Member
-	eventually(t, "a member joins", func() bool {
-		m, err = tenure.Join(ctx, st, opts)
+	now := func(err error) bool {
 		if err != nil && !errors.Is(err, store.ErrUnavailable) { // etcd has no leader on a busy machine
 			t.Fatal(err)
 		}
 		return err == nil
+	}
+	var st store.Store
+	eventually(t, "a store opens", func() bool {
+		var err error
+		st, err = s.Store(ctx, "")
+		return now(err)
+	})
+	t.Cleanup(func() { _ = st.Close() }) // its server may have gone before
+	var m *tenure.Member
+	eventually(t, "a member joins", func() bool {
+		var err error
+		m, err = tenure.Join(ctx, st, opts)
+		return now(err)
 	})
 	t.Cleanup(func() { _ = m.Close() })
 	return m

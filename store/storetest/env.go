@@ -111,9 +111,26 @@ func (e *env) cleanup(ctx context.Context) {
 			e.must(err, "revoke lease %d", id)
 		}
 	}
-	for _, entry := range c.list(st, store.Prefix("")).Entries {
-		c.write(st, store.Delete(entry.Key))
+	for some := range slices.Chunk(c.list(st, store.Prefix("")).Entries, atATime(st.Capabilities())) {
+		var deletes []store.Op
+		for _, entry := range some {
+			deletes = append(deletes, store.Delete(entry.Key))
+		}
+		c.write(st, deletes...)
 	}
+}
+
+// atATime is how many keys to delete in one commit: on a busy disk one by one may take
+// longer than there is time for.
+func atATime(c store.Capabilities) int {
+	const most = 64
+	switch {
+	case !c.MultiKey:
+		return 1
+	case c.MaxOps > 0:
+		return min(c.MaxOps, most)
+	}
+	return most
 }
 
 // openRaw opens a handle, and returns with it the check's own part of the store.
