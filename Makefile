@@ -30,7 +30,7 @@ test: ## test every module; needs Go alone, and skips what needs a server that i
 
 .PHONY: race
 race: ## the same under the race detector; needs a C compiler
-	@$(call gotest,-race)
+	@$(call gotest,-race -parallel 3) # processes are slow under it, and their leases are not
 
 .PHONY: bench
 bench: ## run every benchmark once

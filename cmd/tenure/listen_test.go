@@ -452,11 +452,11 @@ func TestPagesWhileTheStoreIsAway(t *testing.T) {
 func TestManyClientsDoNotDelayRenewals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	a := w.lead("a", args("n", "--ttl", "1s", "--listen", "127.0.0.1:0", forever)...)
+	a := w.lead("a", args("n", "--ttl", "4s", "--listen", "127.0.0.1:0", forever)...)
 	s := a.site()
 	s.awaitStatus("/leader/n", http.StatusOK)
 	token := w.token("n")
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second) // three TTLs
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second) // longer than a term without a renewal lasts
 	defer cancel()
 	done := make(chan int)
 	for range 50 {
