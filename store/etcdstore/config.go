@@ -17,7 +17,7 @@ const (
 	// DefaultPrefix is the prefix of all keys unless the configuration says
 	// otherwise.
 	DefaultPrefix = "tenure/"
-	// MaxPrefix is the longest prefix, in bytes.
+	// MaxPrefix is the longest prefix, in bytes, with the slash at its end.
 	MaxPrefix = 1 << 10
 
 	defaultDialTimeout = 5 * time.Second
@@ -73,15 +73,17 @@ func (c Config) complete() (Config, error) {
 }
 
 func checkPrefix(prefix string) (string, error) {
-	switch {
-	case prefix == "":
+	if prefix == "" {
 		return DefaultPrefix, nil
+	}
+	if !strings.HasSuffix(prefix, "/") {
+		prefix += "/"
+	}
+	switch {
 	case len(prefix) > MaxPrefix:
-		return "", fmt.Errorf("%w: etcd: a prefix of %d bytes; the limit is %d", store.ErrInvalid, len(prefix), MaxPrefix)
+		return "", fmt.Errorf("%w: etcd: a prefix of %d bytes, with the slash at its end; the limit is %d", store.ErrInvalid, len(prefix), MaxPrefix)
 	case strings.IndexByte(prefix, 0) >= 0:
 		return "", fmt.Errorf("%w: etcd: prefix %q has a NUL byte; choose another", store.ErrInvalid, prefix)
-	case !strings.HasSuffix(prefix, "/"):
-		return prefix + "/", nil
 	}
 	return prefix, nil
 }

@@ -31,7 +31,7 @@ func TestBadConfigurationsAreRefused(t *testing.T) {
 		"two schemes":          {Config{Endpoints: []string{"http://a:1", "https://b:1"}}, "both http and https"},
 		"TLS and http":         {Config{Endpoints: []string{"http://a:1"}, TLS: &tls.Config{}}, "give https"},
 		"NUL in the prefix":    {Config{Endpoints: good, Prefix: "a\x00b"}, "NUL byte"},
-		"a long prefix":        {Config{Endpoints: good, Prefix: strings.Repeat("p", MaxPrefix+1)}, "1025 bytes; the limit is 1024"},
+		"a long prefix":        {Config{Endpoints: good, Prefix: strings.Repeat("p", MaxPrefix)}, "1025 bytes, with the slash at its end; the limit is 1024"},
 		"a password alone":     {Config{Endpoints: good, Password: secret}, "only one of user name and password"},
 		"a user name alone":    {Config{Endpoints: good, Username: "root"}, "only one of user name and password"},
 		"negative DialTimeout": {Config{Endpoints: good, DialTimeout: -1}, "cannot be negative"},

@@ -39,7 +39,7 @@ func FuzzConfig(f *testing.F) {
 				t.Errorf("%q has become %q, %v", endpoints, endpoint, err)
 			}
 		}
-		if !strings.HasSuffix(got.Prefix, "/") || len(got.Prefix) > MaxPrefix+1 {
+		if !strings.HasSuffix(got.Prefix, "/") || len(got.Prefix) > MaxPrefix {
 			t.Errorf("prefix %q has become %q", prefix, got.Prefix)
 		}
 		if again, err := got.complete(); err != nil || !reflect.DeepEqual(got, again) {
