@@ -277,10 +277,9 @@ func (p *proc) signal(sig syscall.Signal) {
 	}
 }
 
-// signalAgain sends a signal that is another one, and not the first sent twice: it is the
-// time that makes it so.
+// signalAgain sends a signal that is another one, and not the first sent twice.
 func (p *proc) signalAgain(sig syscall.Signal) {
-	time.Sleep(sameSignal)
+	time.Sleep(sameSignal) // it is the time that makes it another
 	p.signal(sig)
 }
 

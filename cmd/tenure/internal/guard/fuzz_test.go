@@ -58,7 +58,7 @@ func FuzzCommandsWritten(f *testing.F) {
 
 func split(text string) []string {
 	var all []string
-	for _, part := range bytes.Split([]byte(text), []byte{'\n'}) {
+	for part := range bytes.SplitSeq([]byte(text), []byte{'\n'}) {
 		all = append(all, string(part))
 	}
 	return all
