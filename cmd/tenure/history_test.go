@@ -79,7 +79,7 @@ func everyEnd(w *world) {
 	w.tells("n", append(want, "b: ")...)
 	b.signal(syscall.SIGTERM)
 	b.wait()
-	want = append(want, "b: context canceled")
+	want = append(want, "b: told to stop by a signal: terminated")
 	w.tells("n", want...)
 	for i, term := range w.history("n") {
 		if term.From.IsZero() || term.To.Before(term.From) || time.Since(term.To) > patience {
@@ -138,7 +138,7 @@ func TestHistoryThatCannotBeRead(t *testing.T) {
 	w.do("history", "n", "--clear", "--yes").expect(0)
 	a.signal(syscall.SIGTERM)
 	a.wait()
-	w.tells("n", "a: context canceled")
+	w.tells("n", "a: told to stop by a signal: terminated")
 }
 
 func TestHistoryFlagsThatCannotBe(t *testing.T) {

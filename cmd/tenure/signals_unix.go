@@ -46,14 +46,14 @@ func (s *signals) stop() {
 
 // context returns one that ends with the signal that ends the run.
 func (s *signals) context(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cancel = cancel
+	s.cancel = func() { cancel(toldToStop(s.stopped)) }
 	if s.stopped != 0 {
-		cancel()
+		s.cancel()
 	}
-	return ctx, cancel
+	return ctx, func() { cancel(nil) }
 }
 
 // code is the exit code of a run that a signal has ended before CMD could say

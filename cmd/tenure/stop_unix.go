@@ -50,6 +50,9 @@ func stopOnSignals(ctx context.Context) *stopper {
 	return s
 }
 
+// toldToStop is the cause of an end that a signal has asked for.
+func toldToStop(sig syscall.Signal) error { return fmt.Errorf("told to stop by a signal: %v", sig) }
+
 // release gives the signals back.
 func (s *stopper) release() {
 	signal.Stop(s.ch)
@@ -82,7 +85,7 @@ func (s *stopper) take(sig syscall.Signal) {
 	switch {
 	case s.first.IsZero():
 		s.first = time.Now()
-		s.cancel(fmt.Errorf("told to stop by a signal: %v", sig))
+		s.cancel(toldToStop(sig))
 		return
 	case time.Since(s.first) < sameSignal:
 		return
