@@ -268,6 +268,8 @@ func (c *campaign) finish(f fault) {
 	for _, l := range c.stale {
 		late[l.token] = true
 	}
+	// A revoke has no more time than a TTL, which here is short; then the lease does it.
+	eventually(c.t, "all sessions have ended", func() bool { return len(c.keys()) == 0 })
 	c.expectEmpty()
 	c.t.Logf("%s: %d rounds struck the leader in office; %d terms, %d lines, %d stale of %d terms; checked file: %d lines, %d refused; nobody elected during the stop in %d rounds, in %d of which the victim had the store locked; fault to successor: p50 %v, p99 %v, max %v",
 		f.name, c.passed, len(c.begun), c.lines, len(c.stale), len(late), len(lines), c.refused, c.blocked, c.locked,
