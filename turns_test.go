@@ -51,7 +51,9 @@ func TestLeaderChangedWaitsForElectedAndForTheEndOfATermThatWasLost(t *testing.T
 			Lost:          func(tenure.Term, error) { <-gone; told.add("lost") },
 			BeforeRelease: func(context.Context, tenure.Term) error { told.add("before release"); return nil },
 			LeaderChanged: func(ev tenure.Event) {
-				if ev.Leader.Member != "a" { // of its own term it may be told before or after Elected, or, when it is over, not at all
+				// Of its own term it may be told before or after Elected, or, when it is over, not at
+				// all; and that nobody leads at first is left out if the term begins before that is told.
+				if ev.Leader.Member != "a" && told.count("elected") > 0 {
 					told.add("%s", who(ev))
 				}
 			},
@@ -60,16 +62,16 @@ func TestLeaderChangedWaitsForElectedAndForTheEndOfATermThatWasLost(t *testing.T
 		w.must(w.view("x").Depose(t.Context(), 0, because))
 		w.pass(2 * ttl)
 		l := b.leads()
-		equal(t, "while Elected runs", told.all(), []string{"vacant", "elected"})
+		equal(t, "while Elected runs", told.all(), []string{"elected"})
 		close(ready)
 		w.pass(round)
-		equal(t, "while Lost runs", told.all(), []string{"vacant", "elected", "has become leader"})
+		equal(t, "while Lost runs", told.all(), []string{"elected", "has become leader"})
 		close(gone)
 		w.pass(round)
 		w.must(l.Resign(t.Context()))
 		synctest.Wait()
 		equal(t, "told", told.all(), []string{
-			"vacant", "elected", "has become leader", "lost", "before release",
+			"elected", "has become leader", "lost", "before release",
 			"vacant", "b leads", "elected", "has become leader",
 		})
 	})
