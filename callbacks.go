@@ -20,8 +20,8 @@ import (
 //     a term begins is left out.
 //   - Elected is not called while a LeaderChanged runs. One that does not return within
 //     the LeadOptions.DrainTimeout refuses the term, so that another gets the seat.
-//   - Lost and BeforeRelease do not wait for a LeaderChanged that runs: a hand-over waits
-//     for nobody who only looks on.
+//   - Lost and BeforeRelease do not wait for a LeaderChanged that runs, or is about to be
+//     called, with the news of one's own term: a hand-over waits for nobody who looks on.
 //
 // Error may be called beside any of them.
 type Callbacks struct {
