@@ -118,8 +118,8 @@ func (f *resignFlags) resign(cmd *cobra.Command, election string, token tenure.T
 	switch {
 	case err == nil:
 		return f.leads(cmd, election, next)
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()) && asking.asked:
-		return fmt.Errorf("%s has not handed over within %v, and goes on with it; \"tenure watch\" shows when it has", plain(f.id), f.timeout)
+	case asking.goesOn(ctx, err):
+		return notWithin(f.id, f.timeout)
 	default:
 		return err
 	}

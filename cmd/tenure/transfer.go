@@ -108,11 +108,20 @@ func (f *transferFlags) transfer(cmd *cobra.Command, election string) error {
 	switch {
 	case err == nil:
 		return f.leads(cmd, election, next)
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()) && asking.asked:
-		return fmt.Errorf("%s has not handed over within %v, and goes on with it; \"tenure watch\" shows when it has", plain(leader.Member), f.timeout)
+	case asking.goesOn(ctx, err):
+		return notWithin(leader.Member, f.timeout)
 	default:
 		return withCode(err)
 	}
+}
+
+// goesOn reports whether the time for an order has passed after it was given.
+func (a *asking) goesOn(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, ctx.Err()) && a.asked
+}
+
+func notWithin(leader string, timeout time.Duration) error {
+	return fmt.Errorf("%s has not handed over within %v, and goes on with it; \"tenure watch\" shows when it has", plain(leader), timeout)
 }
 
 // possible refuses what would end the leader's term for nothing.
